@@ -1,0 +1,200 @@
+"""``config.yaml`` as a frozen value: what the system is. Plain part: the collector reads it too.
+
+The text is parsed elsewhere (``btc_store.settings``); here a tree of plain values becomes a ``Config``, or an error
+that names the key and the near misses.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any, get_type_hints
+
+import msgspec
+
+from btc_core.errors import BtcError, ConfigError, UnknownNameError, near_misses
+from btc_core.model.interval import Interval, parse_interval
+
+_SYMBOL = re.compile(r"[A-Z0-9]+(?:[/:][A-Z0-9]+)*")
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base of the sections: frozen, and a key that does not exist is an error."""
+
+
+class SymbolConfig(_Section, frozen=True):
+    """An instrument; ``coin`` is the exchange's name of it (default: ours)."""
+
+    coin: str | None = None
+
+
+class IndicatorConfig(_Section, frozen=True):
+    """An indicator that is kept: its function, its parameters and the intervals it is kept for."""
+
+    function: str
+    intervals: tuple[str, ...]
+    parameters: dict[str, float | int | str] = {}
+
+
+class StrategyConfig(_Section, frozen=True):
+    """A strategy that decides live: the intervals it decides on."""
+
+    intervals: tuple[str, ...]
+    parameters: dict[str, float | int | str] = {}
+
+
+class DecisionsConfig(_Section, frozen=True):
+    """When a candle with missing minutes is decided on (law 4)."""
+
+    min_completeness: float = 0.95
+    wait_minutes: float = 10
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_completeness <= 1:
+            raise ValueError(f"min_completeness is a fraction above 0 and at most 1, found {self.min_completeness}")
+
+
+class CollectorConfig(_Section, frozen=True):
+    """Timing and sizes of the collector; seconds are market seconds."""
+
+    close_after_seconds: float = 3
+    flush_seconds: float = 30
+    flush_candles: int = 100
+    buffer_candles: int = 1000
+    ping_seconds: float = 15
+    silence_seconds: float = 30
+    backoff_min_seconds: float = 1
+    backoff_max_seconds: float = 900
+    pool_min: int = 2
+    pool_max: int = 20
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0, found {getattr(self, name)}")
+
+
+class BacktestDefaults(_Section, frozen=True):
+    """Costs and capital of a backtest where the user names none."""
+
+    capital: float = 10_000
+    leverage: float = 1
+    taker_bps: float = 4.5
+    maker_bps: float = 1.5
+    slippage_bps: float = 0
+    maintenance_bps: float = 125
+
+
+class Config(_Section, frozen=True):
+    """The whole of ``config.yaml``."""
+
+    symbols: dict[str, SymbolConfig]
+    intervals: tuple[str, ...]
+    history_start: date
+    indicators: dict[str, IndicatorConfig] = {}
+    strategies: dict[str, StrategyConfig] = {}
+    decisions: DecisionsConfig = DecisionsConfig()
+    collector: CollectorConfig = CollectorConfig()
+    backtest: BacktestDefaults = BacktestDefaults()
+
+    def coin_of(self, symbol: str) -> str:
+        """Return the exchange's name of a symbol."""
+        return self.symbols[symbol].coin or symbol
+
+    @property
+    def derived_intervals(self) -> tuple[Interval, ...]:
+        """The configured intervals, shortest first."""
+        return tuple(sorted((parse_interval(label) for label in self.intervals), key=lambda i: i.longest))
+
+    @property
+    def history_start_time(self) -> datetime:
+        """Midnight of the first day of the first partition."""
+        return datetime(self.history_start.year, self.history_start.month, 1, tzinfo=UTC)
+
+    def symbol(self, name: str) -> str:
+        """Return the configured symbol of that name; upper and lower case do not matter.
+
+        Raises:
+            UnknownNameError: If it is not configured.
+        """
+        for symbol in self.symbols:
+            if symbol.casefold() == name.strip().casefold():
+                return symbol
+        raise UnknownNameError("symbol", name, self.symbols)
+
+
+def parse_config(tree: object, *, symbols: tuple[str, ...] = ()) -> Config:
+    """Return the configuration that a tree of plain values (parsed YAML) describes.
+
+    Args:
+        tree: The parsed text.
+        symbols: Symbols to collect instead of the configured ones (``BTC_SYMBOLS``); one that the tree does not
+            describe gets the defaults.
+
+    Raises:
+        ConfigError: If a key is unknown (names near misses), missing, or has a wrong value.
+    """
+    if not isinstance(tree, dict):
+        raise ConfigError(f"expected keys and values, found {type(tree).__name__}")
+    try:
+        config = msgspec.convert(tree, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(_explain(str(error))) from None
+    if symbols:
+        chosen = {name: config.symbols.get(name, SymbolConfig()) for name in symbols}
+        config = msgspec.structs.replace(config, symbols=chosen)
+    _check(config)
+    return config
+
+
+def _check(config: Config) -> None:
+    """Refuse what has the right shape and cannot be meant."""
+    if not config.symbols:
+        raise ConfigError("symbols: expected at least one, found none")
+    for symbol in config.symbols:
+        if _SYMBOL.fullmatch(symbol) is None:
+            raise ConfigError(
+                f"symbols: {symbol!r} is no symbol: expected upper-case letters and digits (BTC, UBTC/USDC)"
+            )
+    _check_labels("intervals", config.intervals, None)
+    for section, entries in (("indicators", config.indicators), ("strategies", config.strategies)):
+        for name, entry in entries.items():
+            _check_labels(f"{section}.{name}.intervals", entry.intervals, config.intervals)
+
+
+def _check_labels(key: str, labels: tuple[str, ...], known: tuple[str, ...] | None) -> None:
+    for label in labels:
+        try:
+            canonical = parse_interval(label).label
+        except BtcError as error:
+            raise ConfigError(f"{key}: {error}") from None
+        if canonical != label:
+            raise ConfigError(f"{key}: write {canonical} for {label}")
+        if label == "1m":
+            raise ConfigError(f"{key}: 1m candles are collected, not derived; leave 1m out")
+        if known is not None and label not in known:
+            raise ConfigError(f"{key}: {label} is not among the configured intervals. {near_misses(label, known)}")
+    if len(set(labels)) != len(labels):
+        raise ConfigError(f"{key}: an interval is named twice")
+
+
+def _explain(message: str) -> str:
+    """Return msgspec's message as ``key: what`` with the keys that may have been meant."""
+    text, _, path = message.partition(" - at `$")
+    path = path.rstrip("`").removeprefix(".")
+    shown = path.replace("[...]", ".<name>")
+    unknown = re.fullmatch(r"Object contains unknown field `(?P<key>.*)`", text)
+    if unknown is None:
+        return f"{shown or 'config'}: {text[:1].lower()}{text[1:]}"
+    key = unknown["key"]
+    where = f"{shown}.{key}" if shown else key
+    return f"unknown key {where!r}. {near_misses(key, _keys_at(path))}"
+
+
+def _keys_at(path: str) -> tuple[str, ...]:
+    """Return the keys that the section at a path of msgspec's may have."""
+    section: Any = Config
+    for step in re.findall(r"[a-z_]+|\[\.\.\.\]", path):
+        # A mapping's values stand under "[...]" in msgspec's path; their type is its second argument.
+        section = section.__args__[1] if step == "[...]" else get_type_hints(section)[step]
+    fields: Mapping[str, object] = get_type_hints(section)
+    return tuple(fields)

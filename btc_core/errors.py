@@ -1,0 +1,81 @@
+"""Every error this project raises on purpose. Facts are attributes; ``str(error)`` is for people.
+
+BtcError
+├── ConfigError        a key of config.yaml or of the environment is wrong
+├── InputError         what a person gave is wrong
+│   ├── UnknownNameError   a symbol, interval, strategy … that does not exist
+│   ├── IntervalError      text that is no interval
+│   ├── TimeError          text that is no time, or a range that is empty or reversed
+│   └── ImportFileError    a candle file that cannot be taken as it is
+├── DatabaseError      the database is away, refuses us, or has another schema
+├── ExchangeError      the exchange answered something that cannot be used
+└── DataError          the stored data do not allow what was asked
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class BtcError(Exception):
+    """Base of all errors that are meant to be read by a person."""
+
+
+class ConfigError(BtcError):
+    """A key of ``config.yaml`` or of the environment is missing, unknown or has a wrong value."""
+
+
+class InputError(BtcError):
+    """What a person gave cannot be used."""
+
+
+class IntervalError(InputError):
+    """Text that is no candle interval."""
+
+
+class TimeError(InputError):
+    """Text that is no time, or a range that is empty or reversed."""
+
+
+class ImportFileError(InputError):
+    """A candle file that cannot be taken as it is; nothing of it was stored."""
+
+
+class DatabaseError(BtcError):
+    """The database is away, refuses the connection or has another schema than expected."""
+
+
+class ExchangeError(BtcError):
+    """The exchange answered something that cannot be used."""
+
+
+class DataError(BtcError):
+    """The stored data do not allow what was asked."""
+
+
+class UnknownNameError(InputError):
+    """A name that does not exist.
+
+    Args:
+        kind: What the name should have been, in singular ("symbol").
+        found: The name as given.
+        known: All names that exist.
+    """
+
+    def __init__(self, kind: str, found: str, known: Iterable[str]) -> None:
+        self.kind = kind
+        self.found = found
+        self.known = tuple(known)
+        super().__init__(kind, found, self.known)
+
+    def __str__(self) -> str:
+        return f"unknown {self.kind} {self.found!r}. {near_misses(self.found, self.known)}"
+
+
+def near_misses(found: str, known: Iterable[str]) -> str:
+    """Return a sentence that leads from a wrong name to the right one."""
+    names = list(known)
+    by_folded = {name.casefold(): name for name in names}
+    close = get_close_matches(found.casefold(), by_folded, n=3, cutoff=0.5)
+    if close:
+        return f"Did you mean {' or '.join(by_folded[name] for name in close)}?"
+    return f"Known: {', '.join(names)}." if names else "None is configured."

@@ -1,0 +1,106 @@
+"""Connections to PostgreSQL by asyncpg, and what goes wrong with them, said in a sentence."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import asyncpg
+import asyncpg.pool
+
+from btc_core.errors import BtcError, DatabaseError
+
+CONNECT_TIMEOUT_SECONDS = 10
+STATEMENT_TIMEOUT_SECONDS = 60
+
+# What asyncpg and the operating system raise where a server is away, is starting, or ends a session.
+UNAVAILABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InterfaceError,
+    asyncpg.AdminShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+
+# A connection of its own, or one lent by a pool: both take the same statements.
+Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+
+
+@asynccontextmanager
+async def open_pool(url: str, *, min_size: int, max_size: int) -> AsyncIterator[asyncpg.Pool]:
+    """Open a pool of connections for the time of a ``with`` block.
+
+    Raises:
+        DatabaseError: If no connection can be made.
+    """
+    try:
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=min_size,
+            max_size=max_size,
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            command_timeout=STATEMENT_TIMEOUT_SECONDS,
+            server_settings={"timezone": "UTC"},
+        )
+    except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+        raise explain(error, url) from error
+    try:
+        yield pool
+    finally:
+        await pool.close()
+
+
+@asynccontextmanager
+async def connect(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """Open one connection for the time of a ``with`` block.
+
+    Raises:
+        DatabaseError: If it cannot be made.
+    """
+    try:
+        connection = await asyncpg.connect(
+            url,
+            timeout=CONNECT_TIMEOUT_SECONDS,
+            command_timeout=STATEMENT_TIMEOUT_SECONDS,
+            server_settings={"timezone": "UTC"},
+        )
+    except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+        raise explain(error, url) from error
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+def explain(error: BaseException, url: str) -> BtcError:
+    """Return the sentence for a failed connection or a statement that met another schema."""
+    return explain_text(str(error), getattr(error, "sqlstate", None), url)
+
+
+def explain_text(message: str, sqlstate: str | None, url: str) -> DatabaseError:
+    """Return the sentence for what PostgreSQL or its client library said. Drivers differ, their words do not."""
+    parts = urlsplit(url)
+    where = f"{parts.hostname}:{parts.port or 5432}"
+    name, user = parts.path.lstrip("/"), parts.username
+    lowered = message.lower()
+    if (
+        sqlstate in ("28P01", "28000")
+        or "password authentication failed" in lowered
+        or "no password supplied" in lowered
+    ):
+        return DatabaseError(
+            f"the database at {where} refuses user {user!r}: check DB_USER and DB_PASSWORD, or DATABASE_URL"
+        )
+    if sqlstate == "3D000" or (f'database "{name}" does not exist' in lowered):
+        return DatabaseError(f"there is no database {name!r} at {where}: create it, or check DB_NAME or DATABASE_URL")
+    if (
+        sqlstate in ("42P01", "42703", "3F000")
+        or "undefined_table" in lowered
+        or ("relation" in lowered and "does not exist" in lowered)
+    ):
+        return DatabaseError(f"the database {name!r} at {where} lacks our tables: run `btc db upgrade`")
+    detail = " ".join(message.split()) or "no answer"
+    return DatabaseError(
+        f"no usable database at {where} ({detail}): start it, or point DATABASE_URL or DB_HOST and DB_PORT at another"
+    )

@@ -1,0 +1,1 @@
+"""The schema's history: alembic revisions of plain SQL. Migrations only add."""

@@ -1,0 +1,142 @@
+"""``config.yaml`` and the environment, read once per process. Nothing else in the project reads ``os.environ``."""
+
+import logging
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import yaml
+
+from btc_core.config import Config, parse_config
+from btc_core.errors import ConfigError
+from btc_core.model.clock import ClockScale, parse_clock
+
+logger = logging.getLogger(__name__)
+
+MAINNET_WS_URL = "wss://api.hyperliquid.xyz/ws"
+MAINNET_API_URL = "https://api.hyperliquid.xyz/info"
+MAINNET_HOST = "hyperliquid.xyz"
+CONFIG_FILE = "config.yaml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What this process was told: the configuration, the addresses, the clock."""
+
+    config: Config
+    database_url: str
+    ws_url: str
+    api_url: str
+    collector_port: int
+    clock: ClockScale
+
+    def now(self) -> datetime:
+        """Return the present instant, on the scaled clock where ``BTC_CLOCK`` is set."""
+        return self.clock.instant(time.time())
+
+    @property
+    def shown_database(self) -> str:
+        """The database's address without the password, for messages."""
+        parts = urlsplit(self.database_url)
+        return f"{parts.hostname}:{parts.port or 5432}{parts.path}"
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read ``config.yaml`` (or the file that ``BTC_CONFIG`` names) and the environment.
+
+    Raises:
+        ConfigError: If the file cannot be read, or a key or a variable has a wrong value.
+    """
+    env = os.environ if environ is None else environ
+    symbols = tuple(part.strip() for part in env.get("BTC_SYMBOLS", "").split(",") if part.strip())
+    settings = Settings(
+        config=read_config(_config_path(env), symbols=symbols),
+        database_url=_database_url(env),
+        ws_url=_url(env, "HYPERLIQUID_WS_URL", MAINNET_WS_URL, ("ws", "wss")),
+        api_url=_url(env, "HYPERLIQUID_API_URL", MAINNET_API_URL, ("http", "https")),
+        collector_port=_port(env, "COLLECTOR_HTTP_PORT", 8080),
+        clock=parse_clock(env["BTC_CLOCK"]) if env.get("BTC_CLOCK") else ClockScale(),
+    )
+    if settings.clock != ClockScale():
+        scale = settings.clock
+        logger.warning(
+            "scaled clock: time is not real", extra={"sim": scale.sim, "real": scale.real, "rate": scale.rate}
+        )
+    return settings
+
+
+def read_config(path: Path, *, symbols: tuple[str, ...] = ()) -> Config:
+    """Read one configuration file.
+
+    Raises:
+        ConfigError: If it cannot be read or parsed, or says something that cannot be meant.
+    """
+    try:
+        tree: object = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}. BTC_CONFIG names the configuration file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
+    try:
+        return parse_config(tree, symbols=symbols)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
+
+
+def project_root() -> Path:
+    """Return the folder that holds the packages and ``config.yaml``."""
+    return Path(__file__).resolve().parent.parent
+
+
+def _config_path(env: Mapping[str, str]) -> Path:
+    if env.get("BTC_CONFIG"):
+        return Path(env["BTC_CONFIG"])
+    here = Path(CONFIG_FILE)
+    return here if here.exists() else project_root() / CONFIG_FILE
+
+
+def _database_url(env: Mapping[str, str]) -> str:
+    url = env.get("DATABASE_URL", "")
+    if url:
+        if urlsplit(url).scheme not in ("postgresql", "postgres"):
+            raise ConfigError("DATABASE_URL: expected postgresql://user:password@host:port/name")
+        return "postgresql" + url[url.index(":") :]
+    user, password = quote(env.get("DB_USER", "btc_bot"), safe=""), quote(env.get("DB_PASSWORD", ""), safe="")
+    host, port, name = env.get("DB_HOST", "localhost"), _port(env, "DB_PORT", 5432), env.get("DB_NAME", "btc_data")
+    return f"postgresql://{user}{':' if password else ''}{password}@{host}:{port}/{quote(name, safe='')}"
+
+
+def _url(env: Mapping[str, str], name: str, default: str, schemes: tuple[str, ...]) -> str:
+    url = env.get(name) or default
+    parts = urlsplit(url)
+    if parts.scheme not in schemes or not parts.hostname:
+        raise ConfigError(f"{name}={url!r}: expected an address such as {default}")
+    return url
+
+
+def _port(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name) or str(default)
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise ConfigError(f"{name}={text!r}: expected a port number from 1 to 65535")
+    return int(text)
+
+
+def refuse_scaled_mainnet(settings: Settings) -> None:
+    """Refuse to speak to the real exchange under a scaled clock; whoever opens a connection to it calls this.
+
+    A scaled clock is for recordings. The pipeline, which never speaks to the exchange, is not refused over default
+    addresses that it does not use.
+
+    Raises:
+        ConfigError: If the clock is scaled and an address is the exchange's own.
+    """
+    hosts = (urlsplit(settings.ws_url).hostname or "", urlsplit(settings.api_url).hostname or "")
+    if settings.clock != ClockScale() and any(host.endswith(MAINNET_HOST) for host in hosts):
+        raise ConfigError(
+            "BTC_CLOCK is set and HYPERLIQUID_WS_URL or HYPERLIQUID_API_URL is the real exchange: "
+            "unset BTC_CLOCK, or give the demo exchange's addresses"
+        )
