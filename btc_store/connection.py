@@ -101,6 +101,11 @@ def explain_text(message: str, sqlstate: str | None, url: str) -> DatabaseError:
     ):
         return DatabaseError(f"the database {name!r} at {where} lacks our tables: run `btc db upgrade`")
     detail = " ".join(message.split()) or "no answer"
+    if sqlstate == "42501":
+        return DatabaseError(
+            f"user {user!r} may not do this in the database {name!r} at {where} ({detail}): "
+            "make that user the database's owner"
+        )
     return DatabaseError(
         f"no usable database at {where} ({detail}): start it, or point DATABASE_URL or DB_HOST and DB_PORT at another"
     )

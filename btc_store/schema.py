@@ -10,7 +10,8 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.exc import OperationalError
+from psycopg2.errors import InsufficientPrivilege
+from sqlalchemy.exc import DBAPIError
 
 from btc_core.errors import DatabaseError
 from btc_store.connection import explain_text
@@ -60,8 +61,12 @@ def _connection(url: str) -> Iterator[sqlalchemy.Connection]:
     try:
         with engine.connect() as connection:
             yield connection
-    except (OperationalError, psycopg2.OperationalError) as error:
-        raise explain_text(str(getattr(error, "orig", error)), None, url) from error
+    except (DBAPIError, psycopg2.Error) as error:
+        # SQLAlchemy wraps what its own statements raise; a revision's text goes to the driver itself.
+        origin = getattr(error, "orig", error)
+        if not isinstance(origin, psycopg2.OperationalError | InsufficientPrivilege):
+            raise
+        raise explain_text(str(origin), origin.pgcode, url) from error
 
 
 def _alembic() -> AlembicConfig:

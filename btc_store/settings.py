@@ -102,20 +102,33 @@ def _config_path(env: Mapping[str, str]) -> Path:
 def _database_url(env: Mapping[str, str]) -> str:
     url = env.get("DATABASE_URL", "")
     if url:
-        if urlsplit(url).scheme not in ("postgresql", "postgres"):
-            raise ConfigError("DATABASE_URL: expected postgresql://user:password@host:port/name")
+        if not _has_scheme(url, ("postgresql", "postgres")):
+            # The value is not shown: it holds a password.
+            raise ConfigError(
+                "DATABASE_URL: expected postgresql://user:password@host:port/name, with @ : / # in the password "
+                "written as %40 %3A %2F %23"
+            )
         return "postgresql" + url[url.index(":") :]
-    user, password = quote(env.get("DB_USER", "btc_bot"), safe=""), quote(env.get("DB_PASSWORD", ""), safe="")
-    host, port, name = env.get("DB_HOST", "localhost"), _port(env, "DB_PORT", 5432), env.get("DB_NAME", "btc_data")
+    user, password = quote(env.get("DB_USER") or "btc_bot", safe=""), quote(env.get("DB_PASSWORD", ""), safe="")
+    host, port, name = env.get("DB_HOST") or "localhost", _port(env, "DB_PORT", 5432), env.get("DB_NAME") or "btc_data"
     return f"postgresql://{user}{':' if password else ''}{password}@{host}:{port}/{quote(name, safe='')}"
 
 
 def _url(env: Mapping[str, str], name: str, default: str, schemes: tuple[str, ...]) -> str:
     url = env.get(name) or default
-    parts = urlsplit(url)
-    if parts.scheme not in schemes or not parts.hostname:
+    if not _has_scheme(url, schemes) or not urlsplit(url).hostname:
         raise ConfigError(f"{name}={url!r}: expected an address such as {default}")
     return url
+
+
+def _has_scheme(url: str, schemes: tuple[str, ...]) -> bool:
+    """Return whether the text is an address of one of these kinds; a port that is no number makes it none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in schemes and port != 0
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

@@ -1,1 +1,1 @@
-"""resources."""
+"""Dagster-shaped handles on the outside world."""

@@ -1,0 +1,45 @@
+"""Simple moving average."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from btc_core.indicator import Indicator
+from btc_core.parameters import Parameter, Parameters
+from btc_core.ticks import TICKS_PER_UNIT, price_ticks
+
+
+def sma(close: pl.Expr, *, period: int) -> pl.Expr:
+    """Return the arithmetic mean of the last ``period`` closes, this one included.
+
+    Shape: one value per candle, aligned with ``close``. Unit: quote currency.
+    Warm-up: the first ``period - 1`` values are null. Windowed: a value depends on ``period`` candles only, to the bit.
+
+    The sum is taken on whole ticks: a running total of floats drifts, one of integers cannot. Where the mean equals
+    the close exactly, the value is the close, so comparing the two floats tells a tie from a difference.
+
+    Args:
+        close: Close prices in quote currency, ascending by ``time``, no nulls.
+        period: Number of candles, at least 1.
+
+    Source: the plain mean; the same as TA-Lib's ``SMA``.
+    """
+    ticks = price_ticks(close)
+    total = ticks.rolling_sum(window_size=period, min_samples=period)
+    mean = total / (period * TICKS_PER_UNIT)
+    return pl.when(total == ticks * period).then(close).otherwise(mean)
+
+
+def _look_back(parameters: Parameters) -> int:
+    return int(parameters["period"]) - 1
+
+
+def _outputs(parameters: Parameters) -> Mapping[str, pl.Expr]:
+    return {"": sma(pl.col("close"), period=int(parameters["period"]))}
+
+
+INDICATOR = Indicator(
+    parameters={"period": Parameter(44, 1, 10_000, "number of candles in the mean")},
+    look_back=_look_back,
+    outputs=_outputs,
+)

@@ -1,0 +1,219 @@
+"""The figures of a backtest: one pure function each, with formula and source; ``results`` puts them together.
+
+Fractions, never percent. What is undefined is None: no trades, no deviation, too short a time.
+"""
+
+import math
+from datetime import timedelta
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from btc_core.model.backtest import BacktestResults, ExitReason
+from btc_core.model.timerange import EPOCH, TimeRange
+
+Floats = npt.NDArray[np.float64]
+Times = npt.NDArray[np.int64]
+
+# The market never closes: a year of returns has 365 days, and a calendar year of growth 365.25.
+DAYS_PER_YEAR = 365
+CALENDAR_YEAR = timedelta(days=365.25)
+DAY = timedelta(days=1)
+_MICROSECOND = timedelta(microseconds=1)
+_DAY_US = DAY // _MICROSECOND
+# Below this a deviation of daily returns is what float64 leaves of none at all (its epsilon is 2.2e-16).
+_ROUNDING = 1e-12
+
+
+def results(
+    equity: pl.DataFrame,
+    trades: pl.DataFrame,
+    *,
+    capital: float,
+    range_: TimeRange,
+    n_candles: int,
+    first_open: float | None,
+    last_close: float | None,
+) -> BacktestResults:
+    """Return all figures of a backtest.
+
+    Args:
+        equity: ``time`` (UTC, ascending, the last is the end of the range) and ``equity`` (quote currency).
+        trades: ``entry_time``, ``exit_time``, ``pnl``, ``fees``, ``return``, ``exit_reason``; ascending, none overlap.
+        capital: Equity at the start of the range, quote currency.
+        range_: What was simulated.
+        n_candles: How many candles were decided on.
+        first_open: The market's first price in the range; None if it has no minutes.
+        last_close: The market's last price in the range; None if it has no minutes.
+    """
+    time = np.concatenate(([(range_.start - EPOCH) // _MICROSECOND], equity["time"].to_physical().to_numpy()))
+    worth = np.concatenate(([capital], equity["equity"].to_numpy()))
+    pnl = trades["pnl"].to_numpy()
+    returns = daily_returns(daily_equity(time, worth))
+    drawdown = max_drawdown(worth)
+    growth = cagr(capital, float(worth[-1]), span=range_.end - range_.start)
+    return BacktestResults(
+        n_trades=len(trades),
+        win_rate=win_rate(pnl),
+        total_pnl=float(pnl.sum()),
+        total_return=total_return(capital, float(worth[-1])),
+        cagr=growth,
+        max_drawdown=drawdown,
+        max_drawdown_days=max_drawdown_days(time, worth),
+        sharpe=sharpe(returns),
+        sortino=sortino(returns),
+        calmar=calmar(growth, drawdown),
+        profit_factor=profit_factor(pnl),
+        expectancy=expectancy(pnl),
+        avg_trade_return=avg_trade_return(trades["return"].to_numpy()),
+        exposure_time=exposure_time(trades, range_),
+        fees_paid=float(trades["fees"].sum()),
+        # Nothing pays funding yet; unknown is not 0.
+        funding_paid=None,
+        n_liquidations=trades.filter(pl.col("exit_reason") == ExitReason.LIQUIDATION.value).height,
+        final_equity=float(worth[-1]),
+        buy_and_hold_return=buy_and_hold_return(first_open, last_close),
+        start_time=range_.start,
+        end_time=range_.end,
+        n_candles=n_candles,
+    )
+
+
+def daily_equity(time: Times, equity: Floats) -> Floats:
+    """Return the equity at every UTC midnight around a curve, the last value carried forward.
+
+    The first is the midnight at or before the start, with the first value; the last is the midnight at or after the
+    end, with the last value: the returns between them make up the whole.
+
+    Args:
+        time: Microseconds since 1970, ascending, at least one.
+        equity: One value for each time, quote currency.
+    """
+    first, last = int(time[0]) // _DAY_US, -(-int(time[-1]) // _DAY_US)
+    midnights = np.arange(first, last + 1, dtype=np.int64) * _DAY_US
+    held = np.searchsorted(time, midnights, side="right") - 1
+    return equity[np.maximum(held, 0)]
+
+
+def daily_returns(equity: Floats) -> Floats:
+    """Return the fraction gained from each value to the next, up to where nothing is left to gain from."""
+    lost = np.flatnonzero(equity <= 0)
+    alive = equity[: lost[0] + 1] if len(lost) else equity
+    return alive[1:] / alive[:-1] - 1
+
+
+def sharpe(returns: Floats, *, periods_per_year: float = DAYS_PER_YEAR) -> float | None:
+    """Return ``mean ÷ sample standard deviation (ddof 1) · √periods``, risk-free rate 0.
+
+    None with fewer than two returns or without deviation.
+
+    Source: W. F. Sharpe, The Sharpe Ratio, Journal of Portfolio Management 21 (1994).
+    """
+    if len(returns) < 2:
+        return None
+    deviation = float(returns.std(ddof=1))
+    if deviation < _ROUNDING:
+        return None
+    return float(returns.mean()) / deviation * math.sqrt(periods_per_year)
+
+
+def sortino(returns: Floats, *, periods_per_year: float = DAYS_PER_YEAR) -> float | None:
+    """Return ``mean ÷ downside deviation · √periods``, target 0.
+
+    Downside deviation is ``√(mean(min(return, 0)²))`` over all returns, gains included as 0 (not the sample deviation
+    of the losses alone). None with fewer than two returns or without a loss.
+
+    Source: F. A. Sortino, L. N. Price, Performance Measurement in a Downside Risk Framework, Journal of Investing 3
+    (1994).
+    """
+    if len(returns) < 2:
+        return None
+    downside = math.sqrt(float(np.square(np.minimum(returns, 0)).mean()))
+    if downside < _ROUNDING:
+        return None
+    return float(returns.mean()) / downside * math.sqrt(periods_per_year)
+
+
+def total_return(capital: float, final_equity: float) -> float:
+    """Return ``final ÷ capital − 1``."""
+    return final_equity / capital - 1
+
+
+def cagr(capital: float, final_equity: float, *, span: timedelta) -> float | None:
+    """Return the yearly growth that leads from capital to final equity: ``(final ÷ capital)^(1 ÷ years) − 1``.
+
+    Years have 365.25 days. None for less than a day, if nothing is left, or where a lucky day grows beyond float64.
+    """
+    if span < DAY or final_equity <= 0:
+        return None
+    try:
+        return math.expm1(math.log(final_equity / capital) / (span / CALENDAR_YEAR))
+    except OverflowError:
+        return None
+
+
+def max_drawdown(equity: Floats) -> float:
+    """Return the deepest fall below a former highest value, as a positive fraction of that value.
+
+    Source: M. Magdon-Ismail, A. Atiya, Maximum Drawdown, Risk Magazine 17 (2004).
+    """
+    return float((1 - equity / np.maximum.accumulate(equity)).max())
+
+
+def max_drawdown_days(time: Times, equity: Floats) -> float:
+    """Return the longest time under water in days: from a peak until it is reached again, or until the end.
+
+    Args:
+        time: Microseconds since 1970, ascending, at least one.
+        equity: One value for each time.
+    """
+    is_peak = equity >= np.maximum.accumulate(equity)
+    under = np.flatnonzero(~is_peak)
+    if len(under) == 0:
+        return 0.0
+    peak = np.maximum.accumulate(np.where(is_peak, np.arange(len(time)), 0))
+    until = np.minimum(under + 1, len(time) - 1)
+    return float((time[until] - time[peak[under]]).max()) / _DAY_US
+
+
+def calmar(growth: float | None, drawdown: float) -> float | None:
+    """Return ``cagr ÷ max_drawdown``; None without either.
+
+    Over the whole range, where Young took 36 months.
+
+    Source: T. W. Young, Calmar Ratio: A Smoother Tool, Futures (October 1991).
+    """
+    return None if growth is None or drawdown == 0 else growth / drawdown
+
+
+def win_rate(pnl: Floats) -> float | None:
+    """Return the share of trades that gained after fees; None without trades."""
+    return float((pnl > 0).mean()) if len(pnl) else None
+
+
+def profit_factor(pnl: Floats) -> float | None:
+    """Return ``sum of gains ÷ sum of losses`` of the trades, after fees; None without losses."""
+    losses = -float(pnl[pnl < 0].sum())
+    return float(pnl[pnl > 0].sum()) / losses if losses > 0 else None
+
+
+def expectancy(pnl: Floats) -> float | None:
+    """Return the mean gain of a trade after fees, quote currency; None without trades."""
+    return float(pnl.mean()) if len(pnl) else None
+
+
+def avg_trade_return(returns: Floats) -> float | None:
+    """Return the mean of the trades' returns on their notional at entry; None without trades."""
+    return float(returns.mean()) if len(returns) else None
+
+
+def exposure_time(trades: pl.DataFrame, range_: TimeRange) -> float:
+    """Return the share of the range in which a position was held; trades do not overlap."""
+    held_us = int((trades["exit_time"] - trades["entry_time"]).to_physical().sum())
+    return held_us * _MICROSECOND / (range_.end - range_.start)
+
+
+def buy_and_hold_return(first_open: float | None, last_close: float | None) -> float | None:
+    """Return ``last close ÷ first open − 1`` of the market, without any costs; None without minutes."""
+    return None if first_open is None or last_close is None else last_close / first_open - 1

@@ -1,0 +1,1 @@
+"""What following decisions would have earned: fills, fees, leverage, liquidation, equity."""

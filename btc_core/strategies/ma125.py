@@ -1,0 +1,7 @@
+"""Price against the mean of its last 125 closes."""
+
+from btc_core.strategies import ma
+
+STRATEGY = ma.STRATEGY.fixed(
+    description="Long while the close is above the mean of the last 125 closes, short while it is below.", period=125
+)

@@ -1,0 +1,89 @@
+"""Whole Polars frames in and out of PostgreSQL, by ADBC: no row ever becomes a Python object."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import adbc_driver_manager
+import adbc_driver_postgresql.dbapi
+import polars as pl
+
+from btc_core.model.interval import Interval
+from btc_core.model.timerange import TimeRange
+from btc_store.connection import explain_text
+from btc_store.statements import statement
+
+Value = str | int | float | datetime | None
+
+
+class Frames:
+    """One connection that speaks in frames. Statements are those of ``btc_store/sql``."""
+
+    def __init__(self, connection: adbc_driver_postgresql.dbapi.Connection) -> None:
+        self._connection = connection
+
+    def read(self, name: str, *values: Value) -> pl.DataFrame:
+        """Return what a statement answers."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(statement(name), values or None)
+            return cursor.fetch_polars()
+
+    def run(self, name: str, *values: Value) -> int:
+        """Execute a statement that writes; returns the number of rows it wrote."""
+        # The driver does not count the rows of a statement with parameters, so PostgreSQL does.
+        counted = f"WITH written AS ({statement(name)} RETURNING 1) SELECT count(*) FROM written"  # noqa: S608  # our own files
+        with self._connection.cursor() as cursor:
+            cursor.execute(counted, values or None)
+            return int(cursor.fetch_polars().item())
+
+    def put(self, table: str, frame: pl.DataFrame) -> None:
+        """Put a frame into a temporary table that lasts until the transaction ends."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{table}")
+            cursor.adbc_ingest(table, frame, mode="create", temporary=True)
+            # Without statistics the planner takes a new table for a tiny one and joins it row by row.
+            cursor.execute(f"ANALYZE pg_temp.{table}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit what the block wrote, all of it or nothing."""
+        try:
+            yield
+        except BaseException:
+            self._connection.rollback()
+            raise
+        self._connection.commit()
+
+
+@contextmanager
+def open_frames(url: str) -> Iterator[Frames]:
+    """Open a connection for frames for the time of a ``with`` block.
+
+    Raises:
+        DatabaseError: If the database is away, refuses us, or has another schema.
+    """
+    try:
+        connection: Any = adbc_driver_postgresql.dbapi.connect(_with_timeout(url))
+    except adbc_driver_manager.Error as error:
+        raise explain_text(_message(error), error.sqlstate, url) from error
+    try:
+        yield Frames(connection)
+    except (adbc_driver_manager.OperationalError, adbc_driver_manager.ProgrammingError) as error:
+        raise explain_text(_message(error), error.sqlstate, url) from error
+    finally:
+        connection.close()
+
+
+def read_candles(frames: Frames, symbol: str, interval: Interval, span: TimeRange) -> pl.DataFrame:
+    """Return the stored candles that open in a range, ascending, in ``CANDLE_SCHEMA``."""
+    return frames.read("read_candles", symbol, interval.label, span.start, span.end)
+
+
+def _with_timeout(url: str) -> str:
+    return url + ("&" if "?" in url else "?") + "connect_timeout=10"
+
+
+def _message(error: adbc_driver_manager.Error) -> str:
+    """Return libpq's words without the driver's own prefix."""
+    return str(error).split("Failed to connect: ")[-1].split("[libpq] ")[-1]

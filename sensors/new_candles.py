@@ -1,0 +1,146 @@
+"""The sensor that follows ``ingested_at``: new, late and corrected minutes become one run for what they touch."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import msgspec
+
+from btc_core.model.interval import Interval
+from btc_core.model.timerange import TimeRange, format_time
+from btc_core.partitions import month_key
+from btc_store.changes import Changes, read_changes
+from btc_store.frames import Frames
+from resources.timescale import Timescale
+from sensors.pending import Cursor, Due, Request, SymbolState, add_changes, closed_until, settle, take_due
+from sensors.requests import partition_range_tags, touched_tag
+
+RUN_KEY_TAG = "dagster/run_key"
+# Live work overtakes a backfill in the queue.
+PRIORITY = {"dagster/priority": "10"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """What the sensor watches and launches.
+
+    Attributes:
+        job_name: The job that derives.
+        minutes: The asset of the 1m candles.
+        symbols: The configured symbols; others are left alone.
+        assets: For each interval, the assets that hang on its candles, and their checks.
+        always: Checks of every run.
+        wait: How long missing minutes are waited for.
+    """
+
+    job_name: str
+    minutes: dg.AssetKey
+    symbols: Sequence[str]
+    assets: Mapping[Interval, Sequence[dg.AssetKey]]
+    checks: Mapping[Interval, Sequence[dg.AssetCheckKey]]
+    always: Sequence[dg.AssetCheckKey]
+    wait: timedelta
+
+
+def build_new_candles_sensor(watch: Watch) -> dg.SensorDefinition:
+    """Return the sensor for what is to be watched and launched."""
+
+    @dg.sensor(
+        name="new_candles",
+        job_name=watch.job_name,
+        # Dagster looks at its sensors every 5 s: 4 makes each of those looks count, 5 would miss every second one.
+        minimum_interval_seconds=4,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Follows ingested_at of the 1m candles and requests one run for the touched months and ranges.",
+    )
+    def new_candles(context: dg.SensorEvaluationContext, timescale: dg.ResourceParam[Timescale]) -> dg.SensorResult:
+        cursor = msgspec.json.decode(context.cursor, type=Cursor) if context.cursor else Cursor()
+        with timescale.frames() as frames:
+            changes = read_changes(frames, through=cursor.through, seen=cursor.seen)
+            _remember(cursor, changes, watch)
+            _settle_runs(cursor, context.instance)
+            due = {
+                symbol: _next_run(frames, cursor.symbols[symbol], symbol, watch, timescale.now())
+                for symbol in cursor.symbols
+            }
+        requests = [_ask(cursor, symbol, each, watch) for symbol, each in due.items() if each]
+        return dg.SensorResult(
+            run_requests=requests,
+            skip_reason=None if requests else _why_not(cursor),
+            cursor=msgspec.json.encode(cursor).decode(),
+            asset_events=[event for symbol, each in due.items() if each for event in _reports(symbol, each, watch)],
+        )
+
+    return new_candles
+
+
+def _remember(cursor: Cursor, changes: Changes, watch: Watch) -> None:
+    cursor.through, cursor.seen = changes.through, changes.seen
+    labels = [interval.label for interval in watch.assets]
+    for symbol, ranges in changes.ranges.items():
+        if symbol in watch.symbols:
+            add_changes(cursor.symbols.setdefault(symbol, SymbolState()), ranges, labels)
+
+
+def _settle_runs(cursor: Cursor, instance: dg.DagsterInstance) -> None:
+    """Look how the runs under way ended; one that cannot be found never started."""
+    for state in cursor.symbols.values():
+        if state.request is None:
+            continue
+        runs = instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: state.request.run_key}), limit=1)
+        if not runs or runs[0].is_finished:
+            settle(state, succeeded=bool(runs) and runs[0].is_success, now=datetime.now(UTC))
+
+
+def _next_run(frames: Frames, state: SymbolState, symbol: str, watch: Watch, now: datetime) -> Due | None:
+    if state.request is not None or (state.retry_at is not None and datetime.now(UTC) < state.retry_at):
+        return None
+    count = _counter(frames, symbol)
+    ready = {
+        interval: closed_until(interval, now=now, wait=watch.wait, count=count)
+        for interval in watch.assets
+        if state.pending.get(interval.label)
+    }
+    return take_due(state, ready)
+
+
+def _counter(frames: Frames, symbol: str) -> Callable[[TimeRange], int]:
+    return lambda minutes: int(frames.read("count_minutes", symbol, minutes.start, minutes.end).item())
+
+
+def _ask(cursor: Cursor, symbol: str, due: Due, watch: Watch) -> dg.RunRequest:
+    run_key = f"{symbol} {datetime.now(UTC).isoformat()}"
+    pairs = {label: [(span.start, span.end) for span in spans] for label, spans in due.touched.items()}
+    cursor.symbols[symbol].request = Request(run_key, pairs)
+    touched = [interval for interval in watch.assets if interval.label in due.touched]
+    return dg.RunRequest(
+        run_key=run_key,
+        tags={**partition_range_tags(symbol, due.months), **touched_tag(due.touched), **PRIORITY},
+        asset_selection=sorted({key for interval in touched for key in watch.assets[interval]}),
+        asset_check_keys=[*watch.always, *(key for interval in touched for key in watch.checks.get(interval, ()))],
+    )
+
+
+def _reports(symbol: str, due: Due, watch: Watch) -> list[dg.AssetMaterialization]:
+    """Return the runless materialisations of the 1m candles that the request rests on."""
+    spans = [span for ranges in due.touched.values() for span in ranges]
+    text = f"{format_time(min(s.start for s in spans))} to {format_time(max(s.end for s in spans))}"
+    return [
+        dg.AssetMaterialization(
+            watch.minutes,
+            partition=f"{month_key(month)}|{symbol}",
+            metadata={"range": text, "written by": "collector or import"},
+        )
+        for month in due.months
+    ]
+
+
+def _why_not(cursor: Cursor) -> str:
+    running = [symbol for symbol, state in cursor.symbols.items() if state.request]
+    if running:
+        return f"a run for {', '.join(running)} is under way"
+    waiting = [symbol for symbol, state in cursor.symbols.items() if state.retry_at]
+    if waiting:
+        return f"the last run for {', '.join(waiting)} failed; it is asked for again at its time"
+    return "no candle has closed since the last run" if cursor.symbols else "no 1m candle is stored"

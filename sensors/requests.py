@@ -1,0 +1,51 @@
+"""The tags by which a run is told what to derive."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+from btc_core.model.timerange import TimeRange, parse_time
+from btc_core.partitions import month_key
+
+# Dagster's own names for a run over a range of partitions.
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+# By interval label, the minutes that changed: {"37m": [["2025-01-01T00:00:00+00:00", …], …]}
+TOUCHED = "btc/touched"
+# A tag is for reading too: where more ranges changed, close ones are taken together.
+MAX_RANGES = 50
+
+Touched = Mapping[str, Sequence[TimeRange]]
+
+
+def partition_range_tags(symbol: str, months: Sequence[TimeRange]) -> dict[str, str]:
+    """Return the tags of a run over consecutive months of a symbol."""
+    return {RANGE_START: f"{month_key(months[0])}|{symbol}", RANGE_END: f"{month_key(months[-1])}|{symbol}"}
+
+
+def touched_tag(touched: Touched) -> dict[str, str]:
+    """Return the tag that names the minutes to derive from, by interval."""
+    texts = {
+        label: [[span.start.isoformat(), span.end.isoformat()] for span in coarsen(ranges, MAX_RANGES)]
+        for label, ranges in touched.items()
+    }
+    return {TOUCHED: json.dumps(texts)}
+
+
+def touched_of(tags: Mapping[str, str]) -> Touched | None:
+    """Return the minutes that a run's tag names, or None where it has none: everything in its partitions."""
+    if TOUCHED not in tags:
+        return None
+    texts: dict[str, list[list[str]]] = json.loads(tags[TOUCHED])
+    return {
+        label: [TimeRange(parse_time(start), parse_time(end)) for start, end in ranges]
+        for label, ranges in texts.items()
+    }
+
+
+def coarsen(ranges: Sequence[TimeRange], most: int) -> list[TimeRange]:
+    """Return at most so many ranges that cover the given ones (merged, ascending): the smallest gaps are closed."""
+    kept = list(ranges)
+    while len(kept) > most:
+        i = min(range(len(kept) - 1), key=lambda i: kept[i + 1].start - kept[i].end)
+        kept[i : i + 2] = [TimeRange(kept[i].start, kept[i + 1].end)]
+    return kept
