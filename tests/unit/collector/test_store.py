@@ -1,0 +1,22 @@
+"""The collector's side of the database; with a real one it is tested in ``tests/integration/test_collector.py``."""
+
+import asyncpg
+import pytest
+
+from btc_core.errors import DatabaseError
+from collector.store import AWAY, ROW_REFUSED, open_store
+
+
+async def test_a_database_that_is_away_at_the_start_is_one_sentence(settings_for):
+    """Starting without a database is refused: what is stored already could not be known."""
+    with pytest.raises(DatabaseError, match=r"127\.0\.0\.1:1 .*start it"):
+        async with open_store(settings_for("postgresql://nobody@127.0.0.1:1/none")):
+            pass
+
+
+def test_a_session_that_the_server_ended_is_away():
+    """The driver calls the next statement on it an internal error of its own; a row at fault is another matter."""
+    assert issubclass(asyncpg.InternalClientError, AWAY)
+    assert issubclass(asyncpg.AdminShutdownError, AWAY)
+    assert issubclass(asyncpg.CheckViolationError, ROW_REFUSED)
+    assert not issubclass(asyncpg.UndefinedTableError, ROW_REFUSED)
