@@ -1,0 +1,72 @@
+"""What a backtest is asked and answers, as values."""
+
+import msgspec
+import pytest
+
+from btc_core.config import BacktestDefaults
+from btc_core.errors import InputError
+from btc_core.model.backtest import BacktestConfig, BacktestResults, Trade
+
+
+def test_defaults_are_those_of_config_yaml():
+    """A backtest without options costs what the configuration says."""
+    assert msgspec.structs.asdict(BacktestConfig()) == msgspec.structs.asdict(BacktestDefaults())
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({"capital": 0}, "capital"),
+        ({"capital": float("inf")}, "capital"),
+        ({"capital": float("nan")}, "capital"),
+        ({"leverage": 0}, "leverage"),
+        ({"leverage": 40.5}, "leverage"),
+        ({"leverage": float("nan")}, "leverage"),
+        ({"taker_bps": -1}, "taker_bps"),
+        ({"maker_bps": float("nan")}, "maker_bps"),
+        ({"slippage_bps": 10_000}, "slippage_bps"),
+        ({"maintenance_bps": -0.5}, "maintenance_bps"),
+        ({"leverage": 40, "maintenance_bps": 250}, "initial margin of 250"),
+    ],
+)
+def test_impossible_values_are_refused_in_one_sentence(values, word):
+    """A config that cannot be meant is not made, and the message says what was expected and found."""
+    with pytest.raises(InputError, match=word) as refusal:
+        BacktestConfig(**values)
+    assert "expected" in str(refusal.value)
+    assert "found" in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_conversion_refuses_as_construction_does():
+    """What comes as plain values (a request, a row) is refused with the same error."""
+    with pytest.raises(InputError, match="capital"):
+        msgspec.convert({"capital": -5}, BacktestConfig)
+
+
+def test_a_trade_is_written_with_the_names_of_its_table():
+    """``return`` is a word of Python's, not of the table's; id apart the columns are those of backtest_trades."""
+    names = [field.encode_name for field in msgspec.structs.fields(Trade)]
+    assert names == [
+        "seq",
+        "side",
+        "entry_time",
+        "entry_price",
+        "exit_time",
+        "exit_price",
+        "quantity",
+        "pnl",
+        "fees",
+        "return",
+        "exit_reason",
+    ]
+
+
+def test_results_have_the_contract_s_fields_in_its_order():
+    """The outward surface: CONTRACT.md, "Results of a backtest"."""
+    contract = (
+        "n_trades, win_rate, total_pnl, total_return, cagr, max_drawdown, max_drawdown_days, sharpe, sortino, calmar, "
+        "profit_factor, expectancy, avg_trade_return, exposure_time, fees_paid, funding_paid, n_liquidations, "
+        "final_equity, buy_and_hold_return, start_time, end_time, n_candles"
+    )
+    assert ", ".join(BacktestResults.__struct_fields__) == contract

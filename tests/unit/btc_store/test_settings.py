@@ -1,0 +1,204 @@
+"""The environment, variable by variable, and the file it points to."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from btc_core.errors import ConfigError
+from btc_core.model.clock import ClockScale
+from btc_store.settings import load_settings, project_root, read_config, refuse_scaled_mainnet
+
+LOCAL = {"HYPERLIQUID_WS_URL": "ws://127.0.0.1:9000/ws", "HYPERLIQUID_API_URL": "http://127.0.0.1:9000/info"}
+CLOCK = {"BTC_CLOCK": "1739491200,1790000000,60"}
+
+
+def refusal(environ):
+    """Return the sentence with which an environment is refused."""
+    with pytest.raises(ConfigError) as caught:
+        load_settings(environ)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_an_empty_environment_gives_the_documented_defaults():
+    """Nothing has to be set for a database on this machine and the real exchange."""
+    settings = load_settings({})
+    assert settings.database_url == "postgresql://btc_bot@localhost:5432/btc_data"
+    assert settings.ws_url == "wss://api.hyperliquid.xyz/ws"
+    assert settings.api_url == "https://api.hyperliquid.xyz/info"
+    assert settings.collector_port == 8080
+    assert settings.clock == ClockScale()
+    assert list(settings.config.symbols) == ["BTC"]
+
+
+def test_an_empty_variable_is_an_unset_one():
+    """`.env` files leave names without values."""
+    database = ("DATABASE_URL", "DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASSWORD")
+    others = (
+        "HYPERLIQUID_WS_URL",
+        "HYPERLIQUID_API_URL",
+        "BTC_SYMBOLS",
+        "BTC_CLOCK",
+        "BTC_CONFIG",
+        "COLLECTOR_HTTP_PORT",
+    )
+    assert load_settings(dict.fromkeys((*database, *others), "")) == load_settings({})
+
+
+def test_the_database_is_put_together_from_its_parts():
+    """Each DB_ variable is one part of the address."""
+    environ = {"DB_HOST": "nas", "DB_PORT": "5433", "DB_NAME": "market", "DB_USER": "reader", "DB_PASSWORD": "word"}
+    assert load_settings(environ).database_url == "postgresql://reader:word@nas:5433/market"
+
+
+@pytest.mark.parametrize("password", ["p@ss:w/rd", "100%#?&=+", "ä ö", "a'b\"c\\d", "%41"])
+def test_a_password_is_quoted(password):
+    """Whatever characters a password, user or database has, it arrives as it is."""
+    environ = {"DB_USER": f"u{password}", "DB_PASSWORD": password, "DB_NAME": f"n{password}"}
+    parts = urlsplit(load_settings(environ).database_url)
+    assert unquote(parts.password or "") == password
+    assert unquote(parts.username or "") == f"u{password}"
+    assert unquote(parts.path) == f"/n{password}"
+    assert (parts.hostname, parts.port) == ("localhost", 5432)
+
+
+def test_database_url_wins():
+    """One address outweighs the parts."""
+    environ = {"DATABASE_URL": "postgresql://a:b@c:1/d", "DB_HOST": "nas", "DB_NAME": "market"}
+    assert load_settings(environ).database_url == "postgresql://a:b@c:1/d"
+
+
+def test_the_short_scheme_is_the_long_one():
+    """Hosting providers write postgres://; drivers want postgresql://."""
+    assert load_settings({"DATABASE_URL": "postgres://a@c/d"}).database_url == "postgresql://a@c/d"
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///x.db", "localhost:5432/btc", "btc_data", "postgresql://u:p#w@h/db", "postgresql://h:port/db"]
+)
+def test_a_database_url_of_another_kind_is_refused_without_printing_it(url):
+    """The sentence shows the shape and never the value, which holds a password."""
+    message = refusal({"DATABASE_URL": url})
+    assert message.startswith("DATABASE_URL: expected postgresql://user:password@host:port/name")
+    assert url not in message
+
+
+def test_messages_show_the_address_without_the_password():
+    """For logs and errors."""
+    settings = load_settings({"DATABASE_URL": "postgresql://a:secret@nas/d"})
+    assert settings.shown_database == "nas:5432/d"
+
+
+@pytest.mark.parametrize("name", ["DB_PORT", "COLLECTOR_HTTP_PORT"])
+@pytest.mark.parametrize("value", ["0", "65536", "-1", "http", "80.0"])
+def test_a_port_is_a_number_from_1_to_65535(name, value):
+    """The sentence names the variable and its value."""
+    assert refusal({name: value}) == f"{name}={value!r}: expected a port number from 1 to 65535"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HYPERLIQUID_WS_URL", "https://api.hyperliquid.xyz/ws"),
+        ("HYPERLIQUID_WS_URL", "wss://"),
+        ("HYPERLIQUID_WS_URL", "ws://127.0.0.1:port/ws"),
+        ("HYPERLIQUID_WS_URL", "api.hyperliquid.xyz"),
+        ("HYPERLIQUID_API_URL", "wss://api.hyperliquid.xyz/info"),
+        ("HYPERLIQUID_API_URL", "http://[::1/info"),
+    ],
+)
+def test_an_exchange_address_of_another_kind_is_refused(name, value):
+    """The sentence names the variable and shows the shape."""
+    assert refusal({name: value}).startswith(f"{name}={value!r}: expected an address such as")
+
+
+def test_exchange_addresses_are_taken_as_they_are():
+    """The demo's and the tests' exchange is an address like any other."""
+    settings = load_settings(LOCAL)
+    assert settings.ws_url == LOCAL["HYPERLIQUID_WS_URL"]
+    assert settings.api_url == LOCAL["HYPERLIQUID_API_URL"]
+
+
+def test_symbols_override_the_configuration():
+    """BTC_SYMBOLS is a comma list; spaces and empty entries do not matter."""
+    assert list(load_settings({"BTC_SYMBOLS": " ETH, BTC,,"}).config.symbols) == ["ETH", "BTC"]
+
+
+def test_a_wrong_symbol_is_refused():
+    """Symbols are upper case."""
+    assert "'eth' is no symbol" in refusal({"BTC_SYMBOLS": "eth"})
+
+
+def test_a_scaled_clock_is_taken_and_announced(caplog):
+    """BTC_CLOCK is logged loudly, with its numbers."""
+    settings = load_settings(CLOCK)
+    assert settings.clock == ClockScale(1_739_491_200, 1_790_000_000, 60)
+    (record,) = caplog.records
+    assert (record.levelname, record.sim, record.rate) == ("WARNING", 1_739_491_200, 60)
+
+
+def test_now_is_on_the_scaled_clock():
+    """Every process asks its settings for the time; under a clock that hardly moves it is the recording's."""
+    settings = load_settings({"BTC_CLOCK": "1739491200,0,1e-12"})
+    assert settings.now().replace(microsecond=0) == datetime(2025, 2, 14, tzinfo=UTC)
+
+
+def test_a_wrong_clock_is_refused():
+    """The sentence names the variable."""
+    assert refusal({"BTC_CLOCK": "now"}).startswith("BTC_CLOCK='now'")
+
+
+@pytest.mark.parametrize("real", ["HYPERLIQUID_WS_URL", "HYPERLIQUID_API_URL"])
+def test_a_scaled_clock_is_refused_against_the_real_exchange(real):
+    """One real address is enough: recordings' dates must not reach the market."""
+    environ = {**CLOCK, **{name: url for name, url in LOCAL.items() if name != real}}
+    with pytest.raises(ConfigError, match="BTC_CLOCK is set and HYPERLIQUID_WS_URL or HYPERLIQUID_API_URL is the real"):
+        refuse_scaled_mainnet(load_settings(environ))
+
+
+def test_a_scaled_clock_may_meet_the_demo_exchange_and_real_time_the_real_one():
+    """What the refusal is not about."""
+    refuse_scaled_mainnet(load_settings({**CLOCK, **LOCAL}))
+    refuse_scaled_mainnet(load_settings({}))
+
+
+def test_btc_config_names_another_file(tmp_path):
+    """The whole configuration can be elsewhere."""
+    file = tmp_path / "other.yaml"
+    file.write_text("symbols: {ETH: {}}\nintervals: [1h]\nhistory_start: 2024-01-01\n")
+    assert list(load_settings({"BTC_CONFIG": str(file)}).config.symbols) == ["ETH"]
+
+
+def test_the_folder_one_stands_in_comes_first(tmp_path, monkeypatch):
+    """A config.yaml in the working folder is preferred to the installed one."""
+    (tmp_path / "config.yaml").write_text("symbols: {SOL: {}}\nintervals: [1h]\nhistory_start: 2024-01-01\n")
+    monkeypatch.chdir(tmp_path)
+    assert list(load_settings({}).config.symbols) == ["SOL"]
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, "No such file or directory. BTC_CONFIG names the configuration file"),
+        (b"symbols: [", "is no YAML"),
+        (b"\xff\xfe\x00", "is no YAML"),
+        (b"", "expected keys and values, found NoneType"),
+        (b"symbls: {}", "unknown key 'symbls'. Did you mean symbols?"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named(tmp_path, content, sentence):
+    """The sentence says which file and what about it."""
+    file = tmp_path / "other.yaml"
+    if content is not None:
+        file.write_bytes(content)
+    message = refusal({"BTC_CONFIG": str(file)})
+    assert str(file) in message
+    assert sentence in message
+
+
+def test_the_repositorys_configuration_is_good():
+    """config.yaml as it is shipped."""
+    assert read_config(project_root() / "config.yaml").coin_of("BTC") == "BTC"
+    assert project_root() == Path(__file__).resolve().parents[3]
