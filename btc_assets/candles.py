@@ -11,6 +11,7 @@ from btc_core.config import Config
 from btc_core.model.interval import Interval
 from btc_core.version import CODE_VERSION
 from btc_store.derive import derive_candles
+from resources.progress import Progress
 from resources.timescale import Timescale
 
 MINUTES_KEY = dg.AssetKey(["candles", "1m"])
@@ -73,10 +74,10 @@ def build_candles(config: Config, partitions: dg.PartitionsDefinition) -> dg.Ass
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def candles(
-        context: dg.AssetExecutionContext, timescale: dg.ResourceParam[Timescale]
+        context: dg.AssetExecutionContext, timescale: dg.ResourceParam[Timescale], progress: dg.ResourceParam[Progress]
     ) -> Iterator[dg.MaterializeResult]:
         selected = [key for key in intervals if key in context.selected_asset_keys]
-        for partition in partitions_of(context):
+        for partition in partitions_of(context, progress):
             started = time.monotonic()
             spans = {intervals[key]: partition.spans(intervals[key], now=timescale.now()) for key in selected}
             with timescale.frames() as frames:

@@ -19,6 +19,7 @@ from btc_core.strategy import NamedStrategy, load_strategy
 from btc_core.version import CODE_VERSION
 from btc_store.derive import Provenance, Written, derive_decisions, read_around
 from btc_store.frames import Frames
+from resources.progress import Progress
 from resources.timescale import Timescale
 
 
@@ -57,10 +58,12 @@ def _build(config: Config, name: str, partitions: dg.PartitionsDefinition) -> dg
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
-    def decisions(context: dg.AssetExecutionContext, timescale: dg.ResourceParam[Timescale]) -> dg.MaterializeResult:
+    def decisions(
+        context: dg.AssetExecutionContext, timescale: dg.ResourceParam[Timescale], progress: dg.ResourceParam[Progress]
+    ) -> dg.MaterializeResult:
         by = Provenance(run_id=context.run.run_id, now=timescale.now())
         with timescale.frames() as frames:
-            for partition in partitions_of(context):
+            for partition in partitions_of(context, progress):
                 started, written = time.monotonic(), Written()
                 spans = {interval: partition.spans(interval, now=by.now) for interval in intervals}
                 for interval, each in spans.items():

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from btc_assets.backtests import build_backtests
 from btc_assets.candles import MINUTES_KEY, build_candles, build_minutes, candles_key
 from btc_assets.decisions import build_decisions, completeness_of, decisions_key
 from btc_assets.indicators import build_indicators, indicators_by_interval, indicators_key
@@ -10,13 +11,14 @@ from btc_assets.quality import COMPLETE, GAPS, build_gaps_check
 from btc_core.config import Config
 from btc_core.model.interval import Interval
 from btc_store.settings import Settings, load_settings
+from resources.progress import Progress
 from resources.timescale import Timescale
 from sensors.new_candles import Watch, build_new_candles_sensor
 
 DERIVE_JOB = "derive"
 
 
-def build_definitions(settings: Settings) -> dg.Definitions:
+def build_definitions(settings: Settings, progress: Progress | None = None) -> dg.Definitions:
     """Return everything that Dagster runs, for these settings."""
     config = settings.config
     partitions = build_partitions(config)
@@ -39,11 +41,11 @@ def build_definitions(settings: Settings) -> dg.Definitions:
         wait=completeness_of(config).wait,
     )
     return dg.Definitions(
-        assets=[build_minutes(partitions), candles, indicators, *decisions],
+        assets=[build_minutes(partitions), candles, indicators, *decisions, *build_backtests(config, partitions)],
         asset_checks=[gaps],
         jobs=[derive],
         sensors=[build_new_candles_sensor(watch)],
-        resources={"timescale": Timescale(settings)},
+        resources={"timescale": Timescale(settings), "progress": progress or Progress()},
         executor=dg.in_process_executor,
     )
 

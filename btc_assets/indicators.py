@@ -15,6 +15,7 @@ from btc_core.indicator import NamedIndicator, configured_indicator
 from btc_core.model.interval import Interval
 from btc_core.version import CODE_VERSION
 from btc_store.derive import derive_indicators
+from resources.progress import Progress
 from resources.timescale import Timescale
 
 
@@ -50,10 +51,10 @@ def build_indicators(config: Config, partitions: dg.PartitionsDefinition) -> dg.
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def indicators(
-        context: dg.AssetExecutionContext, timescale: dg.ResourceParam[Timescale]
+        context: dg.AssetExecutionContext, timescale: dg.ResourceParam[Timescale], progress: dg.ResourceParam[Progress]
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         selected = [key for key in kept if key in context.selected_asset_keys]
-        partitions_done = list(partitions_of(context))
+        partitions_done = list(partitions_of(context, progress))
         with timescale.frames() as frames:
             for partition in partitions_done:
                 for key in selected:

@@ -13,6 +13,7 @@ from btc_core.config import Config
 from btc_core.model.interval import Interval
 from btc_core.model.timerange import TimeRange, merge_ranges, parse_time
 from btc_core.partitions import MONTH_KEY, candles_closed_in, month_range
+from resources.progress import Progress
 from sensors.requests import touched_of
 
 MONTH, SYMBOL = "month", "symbol"
@@ -48,10 +49,13 @@ class Partition:
         return merge_ranges([part for minutes in changed if (part := interval.cover(minutes).clip(owned))])
 
 
-def partitions_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Iterator[Partition]:
-    """Yield the partitions of a run in order of time."""
+def partitions_of(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, progress: Progress
+) -> Iterator[Partition]:
+    """Yield the partitions of a run in order of time, and say so when each is done with."""
     touched = touched_of(context.run.tags)
     for key in context.partition_keys:
         dimensions = key.keys_by_dimension if isinstance(key, dg.MultiPartitionKey) else {}
         month = month_range(parse_time(dimensions[MONTH]))
         yield Partition(key, dimensions[SYMBOL], month, touched)
+        progress.advance(1)

@@ -13,6 +13,7 @@ from btc_core.model.timerange import TimeRange, format_time, merge_ranges
 from btc_core.resample import close_time, expected_minutes
 from btc_store.frames import Frames, read_candles
 from btc_store.quality import record_gaps
+from resources.progress import Progress
 from resources.timescale import Timescale
 
 COMPLETE, GAPS = "complete", "gaps"
@@ -76,10 +77,14 @@ def build_gaps_check(partitions: dg.PartitionsDefinition) -> dg.AssetChecksDefin
         "and close themselves when the minutes come.",
         partitions_def=partitions,
     )
-    def gaps(context: dg.AssetCheckExecutionContext, timescale: dg.ResourceParam[Timescale]) -> dg.AssetCheckResult:
+    def gaps(
+        context: dg.AssetCheckExecutionContext,
+        timescale: dg.ResourceParam[Timescale],
+        progress: dg.ResourceParam[Progress],
+    ) -> dg.AssetCheckResult:
         records: list[dict[str, str | int]] = []
         with timescale.frames() as frames:
-            for partition in partitions_of(context):
+            for partition in partitions_of(context, progress):
                 found = [gap for span in _minutes(partition) for gap in _record(frames, partition.symbol, span)]
                 records += [_gap_record(partition.symbol, gap) for gap in found]
         n_minutes = sum(int(record["minutes"]) for record in records)

@@ -11,7 +11,8 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-from btc_core.errors import BtcError, ConfigError, UnknownNameError, near_misses
+from btc_core.errors import BtcError, ConfigError, InputError, UnknownNameError, near_misses
+from btc_core.model.backtest import BacktestConfig
 from btc_core.model.interval import Interval, parse_interval
 
 _SYMBOL = re.compile(r"[A-Z0-9]+(?:[/:][A-Z0-9]+)*")
@@ -73,17 +74,6 @@ class CollectorConfig(_Section, frozen=True):
                 raise ValueError(f"{name} must be above 0, found {getattr(self, name)}")
 
 
-class BacktestDefaults(_Section, frozen=True):
-    """Costs and capital of a backtest where the user names none."""
-
-    capital: float = 10_000
-    leverage: float = 1
-    taker_bps: float = 4.5
-    maker_bps: float = 1.5
-    slippage_bps: float = 0
-    maintenance_bps: float = 125
-
-
 class Config(_Section, frozen=True):
     """The whole of ``config.yaml``."""
 
@@ -94,7 +84,7 @@ class Config(_Section, frozen=True):
     strategies: dict[str, StrategyConfig] = {}
     decisions: DecisionsConfig = DecisionsConfig()
     collector: CollectorConfig = CollectorConfig()
-    backtest: BacktestDefaults = BacktestDefaults()
+    backtest: BacktestConfig = BacktestConfig()
 
     def coin_of(self, symbol: str) -> str:
         """Return the exchange's name of a symbol."""
@@ -139,6 +129,8 @@ def parse_config(tree: object, *, symbols: tuple[str, ...] = ()) -> Config:
         config = msgspec.convert(tree, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(_explain(str(error))) from None
+    except InputError as error:
+        raise ConfigError(f"backtest: {error}") from None
     if symbols:
         chosen = {name: config.symbols.get(name, SymbolConfig()) for name in symbols}
         config = msgspec.structs.replace(config, symbols=chosen)

@@ -33,6 +33,7 @@ class Settings:
     api_url: str
     collector_port: int
     clock: ClockScale
+    dagster_home: Path
 
     def now(self) -> datetime:
         """Return the present instant, on the scaled clock where ``BTC_CLOCK`` is set."""
@@ -60,6 +61,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         api_url=_url(env, "HYPERLIQUID_API_URL", MAINNET_API_URL, ("http", "https")),
         collector_port=_port(env, "COLLECTOR_HTTP_PORT", 8080),
         clock=parse_clock(env["BTC_CLOCK"]) if env.get("BTC_CLOCK") else ClockScale(),
+        dagster_home=Path(env.get("DAGSTER_HOME") or project_root()),
     )
     if settings.clock != ClockScale():
         scale = settings.clock

@@ -94,7 +94,7 @@ CREATE TABLE backtest_runs (
   results jsonb,
   progress real NOT NULL DEFAULT 0,
   error text,
-  created_at timestamptz NOT NULL DEFAULT now(),
+  created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   finished_at timestamptz
 );
 

@@ -1,0 +1,109 @@
+"""``btc backtest``: what a strategy would have earned, by the code that decides live."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+import msgspec
+
+from btc_assets.backtests import HEADLINES
+from btc_assets.commands.options import command, end_option, json_option, pass_settings, start_option, symbol_option
+from btc_assets.commands.output import answer, progress, table
+from btc_assets.decisions import completeness_of
+from btc_core.errors import InputError
+from btc_core.model.backtest import BacktestConfig
+from btc_core.model.interval import Interval, parse_interval
+from btc_core.model.timerange import TimeRange, format_time
+from btc_core.strategy import load_strategy
+from btc_store.backtests import Backtest, BacktestRequest, run_backtest, stored_range
+from btc_store.frames import open_frames
+from btc_store.settings import Settings
+
+
+def _intervals(_ctx: click.Context, _param: click.Parameter, text: str) -> list[Interval]:
+    intervals = [parse_interval(part.strip()) for part in text.split(",")]
+    if any(interval.label == "1m" for interval in intervals):
+        raise InputError("--intervals 1m: expected an interval longer than 1m: decisions fill on 1m candles")
+    return list(dict.fromkeys(intervals))
+
+
+def _parameters(_ctx: click.Context, _param: click.Parameter, pairs: Sequence[str]) -> dict[str, str]:
+    for pair in pairs:
+        if "=" not in pair:
+            raise InputError(f"--param {pair!r}: expected name=value, such as period=44")
+    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+@command(example="btc backtest --symbol BTC --intervals 37m --strategy ma44 --start 2021-01-01 --end 2022-01-01")
+@symbol_option
+@click.option("--intervals", callback=_intervals, required=True, help="One or several, apart by commas: 37m,148m.")
+@click.option("--strategy", required=True, help="A strategy of `btc strategies`.")
+@start_option(required=True)
+@end_option()
+@click.option("--capital", type=float, help="Equity at the start, quote currency.")
+@click.option("--leverage", type=float, help="Position ÷ equity at an exposure of 1.")
+@click.option("--taker-bps", type=float, help="Fee of every fill, basis points.")
+@click.option("--maker-bps", type=float, help="Fee of resting orders, basis points; nothing rests yet.")
+@click.option("--slippage-bps", type=float, help="How much worse than the market a fill is, basis points.")
+@click.option("--param", "parameters", multiple=True, callback=_parameters, help="A parameter of the strategy: k=v.")
+@json_option
+@pass_settings
+def COMMAND(  # noqa: N802  # the constant that cli.py looks for
+    settings: Settings,
+    *,
+    symbol: str,
+    intervals: list[Interval],
+    strategy: str,
+    start: datetime,
+    end: datetime | None,
+    parameters: dict[str, str],
+    as_json: bool,
+    **costs: float | None,
+) -> None:
+    """Simulate a strategy over stored 1m candles: decisions at each candle's close, fills at the next minute's open."""
+    named = load_strategy(strategy, parameters)
+    given = {name: value for name, value in costs.items() if value is not None}
+    config = BacktestConfig(**{**msgspec.structs.asdict(settings.config.backtest), **given})
+    asked = TimeRange(start, end or settings.now())
+    done: list[Backtest] = []
+    with (
+        open_frames(settings.database_url) as frames,
+        progress(f"{strategy} on {symbol}", total=len(intervals)) as advance,
+    ):
+        range_ = stored_range(frames, symbol, asked)
+        for interval in intervals:
+            request = BacktestRequest(symbol=symbol, interval=interval, strategy=named, range_=range_, config=config)
+            done.append(run_backtest(frames, request, rule=completeness_of(settings.config), run_id="btc backtest"))
+            advance(1)
+    reports = [_report(backtest) for backtest in done]
+    answer(reports[0] if len(reports) == 1 else {"backtests": reports}, as_json=as_json, text=_text(done))
+
+
+def _report(backtest: Backtest) -> dict[str, Any]:
+    request = backtest.request
+    return {
+        "id": str(backtest.id),
+        "strategy": request.strategy.name,
+        "parameters": dict(request.strategy.parameters),
+        "symbol": request.symbol,
+        "interval": request.interval.label,
+        "config": msgspec.to_builtins(request.config),
+        "n_skipped": backtest.n_skipped,
+        **msgspec.to_builtins(backtest.simulation.results),
+    }
+
+
+def _text(done: Sequence[Backtest]) -> str:
+    request = done[0].request
+    start, end = format_time(request.range_.start), format_time(request.range_.end)
+    head = f"{request.strategy.name} on {request.symbol}, {start} to {end}"
+    rows = [
+        [name.replace("_", " "), *(_shown(getattr(backtest.simulation.results, name), pattern) for backtest in done)]
+        for name, pattern in HEADLINES.items()
+    ]
+    return "\n".join([head, table(["", *(str(backtest.request.interval) for backtest in done)], rows)])
+
+
+def _shown(figure: float | None, pattern: str) -> str:
+    return "–" if figure is None else pattern.format(figure)

@@ -1,0 +1,136 @@
+"""What the commands take alike: the settings, symbols, intervals, times, ``--json``, ``--debug``, an example."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import update_wrapper
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
+
+import click
+
+from btc_core.errors import IntervalError, TimeError, UnknownNameError
+from btc_core.model.interval import Interval, parse_interval
+from btc_core.model.timerange import EPOCH, TimeRange, parse_time
+from btc_store.settings import Settings, load_settings
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def settings_of(ctx: click.Context) -> Settings:
+    """Return the settings of this process: read once, or given as the context's object by a test.
+
+    Raises:
+        ConfigError: If ``config.yaml`` or the environment cannot be used.
+    """
+    root = ctx.find_root()
+    if root.obj is None:
+        root.obj = load_settings()
+    settings: Settings = root.obj
+    return settings
+
+
+def pass_settings(function: Callable[Concatenate[Settings, P], R]) -> Callable[P, R]:
+    """Call a command with the settings first."""
+
+    def called(*args: P.args, **kwargs: P.kwargs) -> R:
+        return function(settings_of(click.get_current_context()), *args, **kwargs)
+
+    return update_wrapper(called, function)
+
+
+class SymbolType(click.ParamType[str]):
+    """A configured symbol, in upper or lower case."""
+
+    name = "symbol"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the symbol's configured name."""
+        try:
+            return settings_of(ctx or click.get_current_context()).config.symbol(value)
+        except UnknownNameError as error:
+            return _refuse(self, error, param, ctx)
+
+
+class IntervalType(click.ParamType[Interval]):
+    """A candle interval, whatever is stored of it."""
+
+    name = "interval"
+
+    def convert(self, value: str | Interval, param: click.Parameter | None, ctx: click.Context | None) -> Interval:
+        """Return the interval that a label names."""
+        if isinstance(value, Interval):
+            return value
+        try:
+            return parse_interval(value)
+        except IntervalError as error:
+            return _refuse(self, error, param, ctx)
+
+
+class TimeType(click.ParamType[datetime]):
+    """An instant in ISO 8601."""
+
+    name = "time"
+
+    def convert(self, value: str | datetime, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return the instant, UTC."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_time(value)
+        except TimeError as error:
+            return _refuse(self, error, param, ctx)
+
+
+def _refuse(
+    kind: click.ParamType[Any], error: Exception, param: click.Parameter | None, ctx: click.Context | None
+) -> NoReturn:
+    kind.fail(str(error), param, ctx)
+
+
+SYMBOL, INTERVAL, TIME = SymbolType(), IntervalType(), TimeType()
+
+symbol_option = click.option("--symbol", type=SYMBOL, required=True, help="A symbol of config.yaml: BTC.")
+interval_option = click.option("--interval", type=INTERVAL, required=True, help="A candle interval: 37m, 1h, 1d, 1M.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
+debug_option = click.option(
+    "--debug", is_flag=True, expose_value=False, help="Show where an error comes from (traceback)."
+)
+
+
+def start_option(*, required: bool = False) -> Callable[[Function], Function]:
+    """Return the option ``--start``, first instant of a range."""
+    return click.option(
+        "--start", type=TIME, required=required, help="First instant, ISO 8601; UTC without an offset: 2021-04-01."
+    )
+
+
+def end_option(*, required: bool = False) -> Callable[[Function], Function]:
+    """Return the option ``--end``, first instant after a range."""
+    return click.option(
+        "--end", type=TIME, required=required, help="First instant after the range; 2021-05-01 is its midnight."
+    )
+
+
+def range_of(start: datetime | None, end: datetime | None, *, now: datetime) -> TimeRange:
+    """Return the range that ``--start`` and ``--end`` name: from ever where there is no start, to now without an end.
+
+    Raises:
+        TimeError: If the range is empty or reversed.
+    """
+    return TimeRange(start or EPOCH, end or now)
+
+
+def command(*, example: str, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:
+    """Return a decorator that makes a function a command, with ``--debug`` and an example in its help.
+
+    Args:
+        example: A command line that works; several by line.
+        attributes: As ``click.command`` takes them.
+    """
+    lines = "".join(f"\n  {line}" for line in example.splitlines())
+
+    def made(function: Callable[..., Any]) -> click.Command:
+        return click.command(epilog=f"\b\nExample:{lines}", **attributes)(debug_option(function))
+
+    return made

@@ -1,0 +1,67 @@
+"""What the commands print alike: a table or a JSON object on standard output, progress on standard error."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+import click
+import msgspec
+
+from btc_core.model.timerange import format_time
+
+Cell = str | int | float | datetime | None
+
+
+def answer(value: object, *, as_json: bool, text: str) -> None:
+    """Print a command's answer.
+
+    Args:
+        value: What ``--json`` prints, as one object: a mapping, dataclass or struct. Times become ISO 8601, NaN null.
+        as_json: Whether ``--json`` was given.
+        text: What people read.
+    """
+    click.echo(msgspec.json.encode(value) if as_json else text)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """Return rows as aligned text: numbers to the right, with thousands apart; an empty cell is unknown."""
+    cells = [[_text(cell) for cell in row] for row in rows]
+    widths = [max(len(line[i]) for line in [list(columns), *cells]) for i in range(len(columns))]
+    is_number = [
+        all(isinstance(row[i], int | float | None) for row in rows) and bool(rows) for i in range(len(columns))
+    ]
+
+    def line(texts: Sequence[str]) -> str:
+        aligned = [
+            text.rjust(width) if right else text.ljust(width)
+            for text, width, right in zip(texts, widths, is_number, strict=True)
+        ]
+        return "  ".join(aligned).rstrip()
+
+    return "\n".join([line(columns), *(line(row) for row in cells)])
+
+
+@contextmanager
+def progress(description: str, *, total: float | None = None) -> Iterator[Callable[[float], None]]:
+    """Show a progress bar for the time of a ``with`` block, which gets a function that advances it by so much.
+
+    It is drawn on standard error, and only where that is a terminal. Without a total it only shows that work goes on.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _amount: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda amount: bar.advance(task, amount)
+
+
+def _text(cell: Cell) -> str:
+    if cell is None:
+        return ""
+    if isinstance(cell, datetime):
+        return format_time(cell)
+    return cell if isinstance(cell, str) else f"{cell:,}"

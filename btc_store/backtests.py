@@ -1,0 +1,149 @@
+"""Run a backtest over stored minutes and keep what it said: run, decisions, trades, equity."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import msgspec
+import polars as pl
+
+from btc_core.decide import Completeness, decide
+from btc_core.errors import DataError
+from btc_core.model.backtest import BacktestConfig
+from btc_core.model.interval import ONE_MINUTE, Interval
+from btc_core.model.timerange import MINUTE, TimeRange, format_time
+from btc_core.partitions import candles_closed_in
+from btc_core.resample import resample
+from btc_core.simulator.simulate import Simulation, simulate
+from btc_core.strategy import NamedStrategy
+from btc_core.version import CODE_VERSION
+from btc_store.frames import Frames, read_candles
+
+# Outages leave out candles, so the warm-up is looked for in this many times its length.
+_WARM_UP_REACH = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BacktestRequest:
+    """What is to be simulated."""
+
+    symbol: str
+    interval: Interval
+    strategy: NamedStrategy
+    range_: TimeRange
+    config: BacktestConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """A finished backtest."""
+
+    id: UUID
+    request: BacktestRequest
+    simulation: Simulation
+    n_skipped: int
+
+
+def run_backtest(frames: Frames, request: BacktestRequest, *, rule: Completeness, run_id: str) -> Backtest:
+    """Simulate a strategy over stored minutes and store the outcome; a failure is stored with its reason.
+
+    Raises:
+        DataError: If no minute is stored in the range.
+    """
+    id_ = uuid4()
+    with frames.transaction():
+        frames.run("insert_backtest", str(id_), *_described(request))
+    try:
+        positions, decisions, n_skipped, minutes = _decide(frames, request, rule)
+        simulation = simulate(positions, minutes, request.config, range_=request.range_, interval=request.interval)
+    except DataError as error:
+        with frames.transaction():
+            frames.run("fail_backtest", str(id_), str(error))
+        raise
+    with frames.transaction():
+        _store(frames, id_, request, simulation, decisions, run_id=run_id)
+    return Backtest(id_, request, simulation, n_skipped)
+
+
+def stored_range(frames: Frames, symbol: str, wanted: TimeRange) -> TimeRange:
+    """Return the part of a range for which minutes are stored, from the first to the last.
+
+    Raises:
+        DataError: If there is none.
+    """
+    first, last = frames.read("edges_of_minutes", symbol, wanted.start, wanted.end).row(0)
+    if first is None:
+        raise DataError(
+            f"no 1m candle of {symbol} is stored between {format_time(wanted.start)} and {format_time(wanted.end)}: "
+            "collect or import some first; `btc db status` shows what is there"
+        )
+    return TimeRange(first, last + MINUTE)
+
+
+def read_equity(frames: Frames, id_: UUID) -> pl.DataFrame:
+    """Return the equity curve of a backtest: ``time, equity, drawdown, exposure``, ascending."""
+    return frames.read("read_backtest_equity", str(id_))
+
+
+def _decide(
+    frames: Frames, request: BacktestRequest, rule: Completeness
+) -> tuple[pl.DataFrame, pl.DataFrame, int, pl.DataFrame]:
+    """Return positions, decisions, the number of skipped candles and the minutes of the range with its warm-up."""
+    owned = candles_closed_in(request.range_, request.interval)
+    if owned is None:
+        raise DataError(
+            f"no {request.interval} candle closes between {format_time(request.range_.start)} and "
+            f"{format_time(request.range_.end)}: choose a longer range or a shorter interval"
+        )
+    minutes = _with_warm_up(frames, request, owned)
+    candles = resample(minutes.filter(pl.col("time") < owned.end), request.interval)
+    # History waits for nothing: what is missing now stays missing.
+    now = request.range_.end + rule.wait + timedelta(microseconds=1)
+    positions, decisions, skipped = decide(
+        candles, request.strategy, request.interval, rule=rule, since=owned.start, before=0.0, now=now
+    )
+    return positions, decisions, skipped.height, minutes
+
+
+def _with_warm_up(frames: Frames, request: BacktestRequest, owned: TimeRange) -> pl.DataFrame:
+    """Return the minutes of the range and of enough candles before it, as far as they are stored."""
+    look_back = request.strategy.look_back
+    start = request.interval.floor(owned.start - request.interval.longest * look_back)
+    while True:
+        minutes = read_candles(frames, request.symbol, ONE_MINUTE, TimeRange(start, request.range_.end))
+        warm_up = resample(minutes.filter(pl.col("time") < owned.start), request.interval)
+        if warm_up.height >= look_back or not frames.read("newest_minute_before", request.symbol, start).height:
+            break
+        start = request.interval.floor(owned.start - (owned.start - start) * _WARM_UP_REACH - MINUTE)
+    return minutes
+
+
+def _described(request: BacktestRequest) -> tuple[str, str, str, datetime, datetime, str]:
+    config = {
+        **msgspec.to_builtins(request.config),
+        "parameters": dict(request.strategy.parameters),
+        "code_version": CODE_VERSION,
+    }
+    return (
+        request.strategy.name,
+        request.symbol,
+        request.interval.label,
+        request.range_.start,
+        request.range_.end,
+        msgspec.json.encode(config).decode(),
+    )
+
+
+def _store(
+    frames: Frames, id_: UUID, request: BacktestRequest, simulation: Simulation, decisions: pl.DataFrame, *, run_id: str
+) -> None:
+    inside = pl.col("close_time").is_between(request.range_.start, request.range_.end, closed="right")
+    frames.put("incoming", decisions.filter(inside))
+    parameters = msgspec.json.encode(dict(request.strategy.parameters)).decode()
+    stream = (request.symbol, request.interval.label, request.strategy.name)
+    frames.run("insert_backtest_decisions", *stream, parameters, str(id_), run_id, CODE_VERSION, datetime.now(UTC))
+    frames.put("incoming", simulation.trades)
+    frames.run("insert_backtest_trades", str(id_))
+    frames.put("incoming", simulation.equity)
+    frames.run("insert_backtest_equity", str(id_))
+    frames.run("finish_backtest", str(id_), msgspec.json.encode(simulation.results).decode())

@@ -1,0 +1,3 @@
+-- Keep the figures of a backtest that is done.
+UPDATE backtest_runs SET status = 'finished', results = $2::jsonb, progress = 1, finished_at = clock_timestamp()
+WHERE id = $1::uuid

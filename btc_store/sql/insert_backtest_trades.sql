@@ -1,0 +1,5 @@
+-- Keep the trades of a backtest.
+INSERT INTO backtest_trades (backtest_id, seq, side, entry_time, entry_price, exit_time, exit_price, quantity, pnl, fees,
+                             return, exit_reason)
+SELECT $1::uuid, seq, side, entry_time, entry_price, exit_time, exit_price, quantity, pnl, fees, return, exit_reason
+FROM incoming
