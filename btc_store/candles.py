@@ -38,6 +38,15 @@ async def newest_minute(
     return found
 
 
+async def last_unbroken_minute(connection: Connection, symbol: str, since: datetime) -> datetime | None:
+    """Return the last stored minute before the first hole since a time, or the newest minute where there is none.
+
+    Null where nothing is stored since then.
+    """
+    found: datetime | None = await connection.fetchval(statement("last_unbroken_minute"), symbol, since)
+    return found
+
+
 async def announce_clock(
     connection: Connection,
     scale: ClockScale,

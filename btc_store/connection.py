@@ -19,6 +19,8 @@ UNAVAILABLE = (
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.InterfaceError,
+    # A session that the server ends between two statements leaves asyncpg 0.32 in the middle of reading the reason;
+    # the next statement on it is then an "internal" error of the client.
     asyncpg.InternalClientError,
     asyncpg.AdminShutdownError,
     asyncpg.TooManyConnectionsError,

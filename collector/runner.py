@@ -143,12 +143,12 @@ class Collector:
 
         Raises:
             ConfigError: If the exchange knows none of the symbols.
-            DatabaseError: If the newest minutes cannot be read.
+            DatabaseError: If the stored minutes cannot be read.
         """
-        # Before anything is written: afterwards the newest minute is one of ours and says nothing of the gap.
-        newest = await self._store.read_newest(list(self._settings.config.symbols))
+        since = self._settings.now() - self._exchange.history_depth
+        covered = await self._store.read_covered(list(self._settings.config.symbols), since=since)
         self._resolution = await self._resolve()
-        self._session = Session(self._exchange, self._resolution.coins, newest, self._timing)
+        self._session = Session(self._exchange, self._resolution.coins, covered, self._timing)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._keep_connected())

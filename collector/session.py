@@ -105,12 +105,12 @@ class Session:
     Args:
         exchange: Whose messages they are.
         coins: The exchange's name of every symbol that is collected.
-        newest: The newest stored minute of every symbol, None where nothing is stored.
+        covered: Up to which minute every symbol is stored without a hole, None where nothing is.
         timing: Deadlines.
     """
 
     def __init__(
-        self, exchange: Exchange, coins: Mapping[str, str], newest: Mapping[str, datetime | None], timing: Timing
+        self, exchange: Exchange, coins: Mapping[str, str], covered: Mapping[str, datetime | None], timing: Timing
     ) -> None:
         self._exchange = exchange
         self._coins = dict(coins)
@@ -118,7 +118,7 @@ class Session:
         self._timing = timing
         self._minutes = Minutes(close_after=timing.close_after, memory=MEMORY)
         # History was asked for up to here. Not what the stream brought since: a lost message cannot be seen.
-        self._covered = {symbol: newest.get(symbol) for symbol in coins}
+        self._covered = {symbol: covered.get(symbol) for symbol in coins}
         self._link: _Link | None = None
         self.n_messages = 0
         self.had_candle = False

@@ -11,15 +11,12 @@ import asyncpg
 from btc_core.model.candle import Candle
 from btc_core.model.clock import ClockScale
 from btc_core.model.timerange import format_time
-from btc_store.candles import announce_clock, newest_minute, upsert_candles
+from btc_store.candles import announce_clock, last_unbroken_minute, newest_minute, upsert_candles
 from btc_store.connection import CONNECT_TIMEOUT_SECONDS, UNAVAILABLE, explain, open_pool
 from btc_store.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# A session that the server ends between two statements leaves asyncpg in the middle of reading the reason; the next
-# statement on it is then an "internal" error of the client (seen with 0.32). It means that the connection is gone.
-AWAY = (*UNAVAILABLE, asyncpg.InternalClientError)
 # The server is there and one of the rows is at fault: trying again would hold up all others for ever.
 ROW_REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 # Rows of one statement: a long history goes in pieces, so that live minutes get their turn between them.
@@ -51,11 +48,11 @@ class Store:
         try:
             async with self._pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS) as connection:
                 await announce_clock(connection, clock)
-        except (*AWAY, asyncpg.PostgresError) as error:
+        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             raise explain(error, self._url) from error
 
-    async def read_newest(self, symbols: Sequence[str]) -> dict[str, datetime | None]:
-        """Read the newest stored minute of every symbol, None where nothing is stored.
+    async def read_covered(self, symbols: Sequence[str], *, since: datetime) -> dict[str, datetime | None]:
+        """Return up to which minute every symbol is stored without a hole since a time, None where nothing is.
 
         Raises:
             DatabaseError: If the database is away or has another schema.
@@ -63,9 +60,9 @@ class Store:
         try:
             async with self._pool.acquire(timeout=CONNECT_TIMEOUT_SECONDS) as connection:
                 self.newest = {symbol: await newest_minute(connection, symbol) for symbol in symbols}
-        except (*AWAY, asyncpg.PostgresError) as error:
+                return {symbol: await last_unbroken_minute(connection, symbol, since) for symbol in symbols}
+        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             raise explain(error, self._url) from error
-        return self.newest
 
     async def write(self, candles: Sequence[Candle]) -> None:
         """Store candles, sorted by symbol and minute, each minute once.
@@ -82,7 +79,7 @@ class Store:
                 self.n_stored += await upsert_candles(connection, candles)
         except ROW_REFUSED as error:
             await self._write_around(candles, error)
-        except (*AWAY, asyncpg.PostgresError) as error:
+        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             raise explain(error, self._url) from error
         else:
             for candle in candles:

@@ -7,7 +7,7 @@ import pytest
 
 from btc_core.model.candle import Candle, State
 from btc_core.model.clock import ClockScale
-from btc_store.candles import announce_clock, newest_minute, upsert_candles
+from btc_store.candles import announce_clock, last_unbroken_minute, newest_minute, upsert_candles
 
 START = datetime(2025, 2, 14, 8, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -208,3 +208,11 @@ async def test_the_announced_clock_is_the_markets(connection):
     await announce_clock(connection, scale)
     assert await connection.fetchval("SELECT ctid FROM market_clock") == place
     assert await connection.fetchval("SELECT date_trunc('second', market_now())") == START
+
+
+async def test_a_hole_hides_behind_no_newer_minute(connection):
+    """A series counts as far as it is whole: a collector killed before its history was stored leaves newer minutes."""
+    await upsert_candles(connection, [version(time=START + i * MINUTE) for i in (0, 1, 2, 5, 6)])
+    assert await last_unbroken_minute(connection, "BTC", START) == START + 2 * MINUTE
+    assert await last_unbroken_minute(connection, "BTC", START + 4 * MINUTE) == START + 6 * MINUTE
+    assert await last_unbroken_minute(connection, "ETH", START) is None

@@ -4,7 +4,8 @@ import asyncpg
 import pytest
 
 from btc_core.errors import DatabaseError
-from collector.store import AWAY, ROW_REFUSED, open_store
+from btc_store.connection import UNAVAILABLE
+from collector.store import ROW_REFUSED, open_store
 
 
 async def test_a_database_that_is_away_at_the_start_is_one_sentence(settings_for):
@@ -16,7 +17,7 @@ async def test_a_database_that_is_away_at_the_start_is_one_sentence(settings_for
 
 def test_a_session_that_the_server_ended_is_away():
     """The driver calls the next statement on it an internal error of its own; a row at fault is another matter."""
-    assert issubclass(asyncpg.InternalClientError, AWAY)
-    assert issubclass(asyncpg.AdminShutdownError, AWAY)
+    assert issubclass(asyncpg.InternalClientError, UNAVAILABLE)
+    assert issubclass(asyncpg.AdminShutdownError, UNAVAILABLE)
     assert issubclass(asyncpg.CheckViolationError, ROW_REFUSED)
     assert not issubclass(asyncpg.UndefinedTableError, ROW_REFUSED)
