@@ -62,6 +62,7 @@ def _build(config: Config, name: str, partitions: dg.PartitionsDefinition) -> dg
         context: dg.AssetExecutionContext, timescale: dg.ResourceParam[Timescale], progress: dg.ResourceParam[Progress]
     ) -> dg.MaterializeResult:
         by = Provenance(run_id=context.run.run_id, now=timescale.now())
+        last = max(context.partition_keys)
         with timescale.frames() as frames:
             for partition in partitions_of(context, progress):
                 started, written = time.monotonic(), Written()
@@ -69,7 +70,8 @@ def _build(config: Config, name: str, partitions: dg.PartitionsDefinition) -> dg
                 for interval, each in spans.items():
                     written += derive_decisions(frames, partition.symbol, interval, each, strategy, rule=rule, by=by)
                 every = sorted(span for each in spans.values() for span in each)
-                extra = _picture(frames, partition, spans, strategy)
+                # A backfill of years is not a picture book: the last month of a run is drawn.
+                extra = _picture(frames, partition, spans, strategy) if partition.key == last else {}
                 describe(
                     context,
                     key=decisions_key(name),

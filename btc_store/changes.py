@@ -9,6 +9,8 @@ from btc_store.frames import Frames
 # `ingested_at` is the start of the writing transaction, so a row may appear behind what was read already. A
 # transaction that stays open for longer than this is not seen; the longest of ours, an import, takes seconds.
 MARGIN = timedelta(minutes=15)
+# As the statements cut it.
+SLICE_SECONDS = 10
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -19,30 +21,38 @@ class Changes:
     ranges: dict[str, list[TimeRange]]
     n_rows: int
     through: datetime | None
-    seen: dict[str, str]
+    seen: dict[str, int]
 
 
-def read_changes(frames: Frames, *, through: datetime | None, seen: dict[str, str]) -> Changes:
+def read_changes(frames: Frames, *, through: datetime | None, seen: dict[str, int]) -> Changes:
     """Return the minutes that were written since the last look; everything stored where there was none.
 
     Args:
         frames: The database.
         through: The newest ``ingested_at`` of the last look.
-        seen: The slices that the last look remembered.
+        seen: How many rows the youngest slices held at the last look.
     """
-    since = _EVER if through is None else through - MARGIN
-    slices = frames.read("change_slices", since)
-    now_seen: dict[str, str] = dict(slices.select("slice", "checksum").iter_rows())
+    since = _EVER if through is None else _slice_start(through - MARGIN)
+    slices = frames.read("change_slices", since, through or _EVER)
     newest: datetime | None = slices["newest"].max() if slices.height else through  # pyright: ignore[reportAssignmentType]
-    late = [name for name, checksum in now_seen.items() if seen.get(name) != checksum] if through else []
+    late = [name for name, n_read in slices.select("slice", "n_read").iter_rows() if n_read != seen.get(name, 0)]
     ranges: dict[str, list[TimeRange]] = {}
     n_rows = 0
-    if through is None or newest != through or late:
-        islands = frames.read("change_islands", since, through or _EVER, ",".join(late))
-        for symbol, start, end, count in islands.iter_rows():
+    if newest != through or late:
+        for symbol, start, end, count in frames.read(
+            "change_islands", since, through or _EVER, ",".join(late)
+        ).iter_rows():
             ranges.setdefault(symbol, []).append(TimeRange(start, end))
             n_rows += count
-    keep = None if newest is None else int((newest - MARGIN).timestamp() // 10)
-    return Changes(
-        ranges, n_rows, newest, {k: v for k, v in now_seen.items() if int(k.rpartition("|")[2]) >= (keep or 0)}
-    )
+    return Changes(ranges, n_rows, newest, _youngest(dict(slices.select("slice", "n_rows").iter_rows()), newest))
+
+
+def _youngest(slices: dict[str, int], newest: datetime | None) -> dict[str, int]:
+    """Return the slices that the next look counts again."""
+    oldest = 0 if newest is None else int((newest - MARGIN).timestamp() // SLICE_SECONDS)
+    return {name: n_rows for name, n_rows in slices.items() if int(name.rpartition("|")[2]) >= oldest}
+
+
+def _slice_start(instant: datetime) -> datetime:
+    """Return the start of the slice that holds an instant: half a slice would be counted wrong."""
+    return datetime.fromtimestamp(instant.timestamp() // SLICE_SECONDS * SLICE_SECONDS, UTC)

@@ -48,13 +48,13 @@ class Cursor(msgspec.Struct):
 
     Attributes:
         through: The newest ``ingested_at`` that was read.
-        seen: Checksums of the youngest slices of ``ingested_at``, by symbol and slice: a transaction that commits late
-            changes one.
+        seen: How many rows the youngest slices of ``ingested_at`` held, by symbol and slice: a transaction that
+            commits late changes one.
         symbols: What each symbol waits for.
     """
 
     through: datetime | None = None
-    seen: dict[str, str] = {}
+    seen: dict[str, int] = {}
     symbols: dict[str, SymbolState] = {}
 
 

@@ -51,6 +51,8 @@ CREATE TABLE candle_revisions (
   PRIMARY KEY (symbol, time, revision)
 );
 
+CREATE INDEX candle_revisions_replaced ON candle_revisions (replaced_at);
+
 -- Whoever changes a stored 1m candle: its old values stay, and ingested_at tells the pipeline.
 CREATE FUNCTION keep_candle_revision() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

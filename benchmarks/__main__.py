@@ -1,0 +1,47 @@
+"""`python -m benchmarks [NAME …]`: print every figure, or those of the named suites, one JSON line each."""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks import latency, pipeline
+from benchmarks.figure import Figure
+from benchmarks.market import year_of_minutes
+from benchmarks.processes import ROOT
+from btc_store.embedded import EmbeddedPostgres
+from btc_store.schema import upgrade
+
+SUITES = ("pipeline", "latency")
+
+
+def main() -> int:
+    """Run the suites that the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("suites", nargs="*", metavar="NAME", help=f"of {', '.join(SUITES)}; all where none is named")
+    chosen = parser.parse_args().suites or list(SUITES)
+    if unknown := set(chosen) - set(SUITES):
+        parser.error(f"unknown suite {', '.join(sorted(unknown))}: expected {', '.join(SUITES)}")
+    with tempfile.TemporaryDirectory(prefix="btc-bench-") as folder:
+        Path(folder).chmod(0o755)
+        for suite in chosen:
+            for figure in _figures(suite, Path(folder)):
+                sys.stdout.write(figure.line() + "\n")
+                sys.stdout.flush()
+    return 0
+
+
+def _figures(suite: str, folder: Path) -> Iterator[Figure]:
+    """Run one suite on a server of its own, with TimescaleDB where it was fetched, and PostgreSQL's own durability."""
+    fetched = ROOT / ".cache" / "pg17" / "bin"
+    with EmbeddedPostgres(folder / suite, bin_folder=fetched if fetched.exists() else None) as server:
+        upgrade(server.url)
+        if suite == "pipeline":
+            yield from pipeline.measure(server.url, year_of_minutes(ROOT / ".cache" / "bench"))
+        else:
+            yield from latency.measure(server.url)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

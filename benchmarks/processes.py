@@ -1,0 +1,76 @@
+"""Whole processes, measured by the operating system: what a user waits for and what the machine holds."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a finished process took."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_memory_mb: float
+
+
+def run(*command: str, env: Mapping[str, str]) -> Spent:
+    """Run a command to its end.
+
+    Raises:
+        RuntimeError: If it ends unsuccessfully; the message is what it said.
+    """
+    started = time.monotonic()
+    process = subprocess.Popen(
+        command, env={**_clean(), **env}, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    said = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stderr.close()
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {said.decode()[-500:]}")
+    return Spent(time.monotonic() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def program(name: str) -> str:
+    """Return the path of a console script of this environment."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def free_port() -> int:
+    """Return a port of the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def background(commands: Sequence[Sequence[str]], *, env: Mapping[str, str], log: Path) -> Iterator[None]:
+    """Run commands for the time of a ``with`` block; what they say goes to a file."""
+    with log.open("wb") as said:
+        started = [
+            subprocess.Popen(command, env={**_clean(), **env}, cwd=ROOT, stdout=said, stderr=said)
+            for command in commands
+        ]
+        try:
+            yield
+        finally:
+            for process in started:
+                process.terminate()
+            for process in started:
+                process.wait(timeout=30)
+
+
+def _clean() -> dict[str, str]:
+    """Return the environment without the switch that makes every process compile its imports again."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
