@@ -98,19 +98,25 @@ class LazyGroup(click.Group):
     def _run(self, args: list[str], *positional: Any, is_debug: bool, **options: Any) -> int:
         try:
             code = super().main(args, *positional, **{**options, "standalone_mode": False})
-        except click.Abort:
-            # click makes one of KeyboardInterrupt.
-            click.echo("interrupted: what was not finished is not stored", err=True)
+        except click.Abort as abort:
+            # click makes one of KeyboardInterrupt, and of a library's EOFError too, which is a fault.
+            if isinstance(abort.__cause__, EOFError):
+                return _fail(abort.__cause__, is_debug=is_debug)
+            click.echo("interrupted: what is finished stays, repeat the command for the rest", err=True)
             return INTERRUPTED
         except click.exceptions.NoArgsIsHelpError as error:
             error.show()
             return USAGE
         except Exception as error:  # noqa: BLE001  # the outermost frame of the process
-            if is_debug:
-                traceback.print_exc()
-            click.echo(sentence(error), err=True)
-            return exit_code(error)
+            return _fail(error, is_debug=is_debug)
         return code if isinstance(code, int) else OK
+
+
+def _fail(error: Exception, *, is_debug: bool) -> int:
+    if is_debug:
+        traceback.print_exception(error)
+    click.echo(sentence(error), err=True)
+    return exit_code(error)
 
 
 def exit_code(error: Exception) -> int:
@@ -126,7 +132,10 @@ def sentence(error: Exception) -> str:
         message = error.format_message()
         # A wrong value says itself what was expected.
         is_value = isinstance(error, click.BadParameter) and not isinstance(error, click.MissingParameter)
-        return f"{path}: {message}" if is_value else f"{path}: {message.rstrip('.')}. See `{path} --help`."
+        if is_value:
+            return f"{path}: {message}"
+        message = message.replace("?.", "?")
+        return f"{path}: {message}{'' if message.endswith(('.', '?')) else '.'} See `{path} --help`."
     if isinstance(error, click.ClickException):
         return error.format_message()
     if isinstance(error, BtcError):

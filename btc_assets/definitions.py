@@ -1,5 +1,7 @@
 """Wiring only: the configuration becomes assets, checks, jobs and sensors."""
 
+from datetime import UTC, datetime
+
 import dagster as dg
 
 from btc_assets.backtests import build_backtests
@@ -10,6 +12,7 @@ from btc_assets.partitions import build_partitions
 from btc_assets.quality import COMPLETE, GAPS, build_gaps_check
 from btc_core.config import Config
 from btc_core.model.interval import Interval
+from btc_core.model.timerange import TimeRange
 from btc_store.settings import Settings, load_settings
 from resources.progress import Progress
 from resources.timescale import Timescale
@@ -39,6 +42,7 @@ def build_definitions(settings: Settings, progress: Progress | None = None) -> d
         checks={i: [dg.AssetCheckKey(indicators_key(i.label), COMPLETE)] for i in indicators_by_interval(config)},
         always=[dg.AssetCheckKey(MINUTES_KEY, GAPS)],
         wait=completeness_of(config).wait,
+        history=TimeRange(config.history_start_time, datetime.max.replace(tzinfo=UTC)),
     )
     return dg.Definitions(
         assets=[build_minutes(partitions), candles, indicators, *decisions, *build_backtests(config, partitions)],

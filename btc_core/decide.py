@@ -8,6 +8,7 @@ import polars as pl
 from btc_core.indicator import with_indicators
 from btc_core.model.decision import Signal
 from btc_core.model.interval import Interval
+from btc_core.model.timerange import TimeRange
 from btc_core.resample import close_time, expected_minutes
 from btc_core.strategy import NamedStrategy
 
@@ -46,6 +47,25 @@ def evaluate(candles: pl.DataFrame, strategy: NamedStrategy, interval: Interval)
     )
     kept = ["time", "close_time", "price", "minutes", "expected_minutes", *indicators, "wanted", "confidence"]
     return evaluated.select(kept).drop_nulls(indicators)
+
+
+def with_awaited(evaluated: pl.DataFrame, interval: Interval, *, since: datetime) -> pl.DataFrame:
+    """Return the evaluated candles with a row of no minutes for each absent one from ``since`` to the last.
+
+    A candle of which no minute came yet is waited for like one of which some did. Once it is too old to be waited
+    for, the finding of the gap speaks for it.
+    """
+    if not evaluated.height:
+        return evaluated
+    times = evaluated["time"]
+    opens = interval.opens(TimeRange(since, times[-1])) if since < times[-1] else []
+    grid = pl.DataFrame({"time": opens}, schema={"time": times.dtype})
+    absent = grid.join(evaluated.select("time"), on="time", how="anti").with_columns(
+        close_time=close_time(pl.col("time"), interval),
+        expected_minutes=expected_minutes(pl.col("time"), interval),
+        minutes=pl.lit(0, evaluated.schema["minutes"]),
+    )
+    return pl.concat([evaluated, absent], how="diagonal").sort("time") if absent.height else evaluated
 
 
 def split_by_completeness(
@@ -143,6 +163,9 @@ def decide(
         now: The present instant of the market; candles that may still get minutes wait.
     """
     evaluated = evaluate(candles, strategy, interval).filter(pl.col("time") >= since)
+    earlier = candles.filter(pl.col("time") < since)["time"]
+    follows: datetime = interval.close_of(earlier[-1]) if len(earlier) else since
+    evaluated = with_awaited(evaluated, interval, since=max(follows, interval.floor(now - rule.wait)))
     complete, skipped = split_by_completeness(evaluated, rule, now=now)
     positions = take_positions(complete, before=before)
     names = [name for indicator in strategy.indicators for name in indicator.columns()]

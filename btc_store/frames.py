@@ -70,6 +70,8 @@ def open_frames(url: str) -> Iterator[Frames]:
     try:
         yield Frames(connection)
     except (adbc_driver_manager.OperationalError, adbc_driver_manager.ProgrammingError) as error:
+        if _is_interrupted(error):
+            raise KeyboardInterrupt from error
         raise explain_text(_message(error), error.sqlstate, url) from error
     finally:
         connection.close()
@@ -82,6 +84,11 @@ def read_candles(frames: Frames, symbol: str, interval: Interval, span: TimeRang
 
 def _with_timeout(url: str) -> str:
     return url + ("&" if "?" in url else "?") + "connect_timeout=10"
+
+
+def _is_interrupted(error: adbc_driver_manager.Error) -> bool:
+    """Return whether a statement failed because of Ctrl-C: the driver cancels it and keeps the signal to itself."""
+    return "canceling statement due to user request" in str(error)
 
 
 def _message(error: adbc_driver_manager.Error) -> str:

@@ -71,6 +71,12 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return settings
 
 
+def names_database(environ: Mapping[str, str] | None = None) -> bool:
+    """Return whether the environment says which server holds the database; else the embedded one may be started."""
+    env = os.environ if environ is None else environ
+    return bool(env.get("DATABASE_URL") or env.get("DB_HOST"))
+
+
 def read_config(path: Path, *, symbols: tuple[str, ...] = ()) -> Config:
     """Read one configuration file.
 

@@ -32,6 +32,7 @@ class Watch:
         assets: For each interval, the assets that hang on its candles, and their checks.
         always: Checks of every run.
         wait: How long missing minutes are waited for.
+        history: What there are partitions for; minutes before it are stored and not derived.
     """
 
     job_name: str
@@ -41,6 +42,7 @@ class Watch:
     checks: Mapping[Interval, Sequence[dg.AssetCheckKey]]
     always: Sequence[dg.AssetCheckKey]
     wait: timedelta
+    history: TimeRange
 
 
 def build_new_candles_sensor(watch: Watch) -> dg.SensorDefinition:
@@ -79,8 +81,9 @@ def _remember(cursor: Cursor, changes: Changes, watch: Watch) -> None:
     cursor.through, cursor.seen = changes.through, changes.seen
     labels = [interval.label for interval in watch.assets]
     for symbol, ranges in changes.ranges.items():
-        if symbol in watch.symbols:
-            add_changes(cursor.symbols.setdefault(symbol, SymbolState()), ranges, labels)
+        since = [part for item in ranges if (part := item.clip(watch.history))]
+        if symbol in watch.symbols and since:
+            add_changes(cursor.symbols.setdefault(symbol, SymbolState()), since, labels)
 
 
 def _settle_runs(cursor: Cursor, instance: dg.DagsterInstance) -> None:

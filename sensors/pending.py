@@ -11,7 +11,7 @@ import msgspec
 
 from btc_core.model.interval import Interval
 from btc_core.model.timerange import TimeRange, merge_ranges
-from btc_core.partitions import month_of
+from btc_core.partitions import candles_closed_in, month_of
 from sensors.requests import MAX_RANGES, coarsen
 
 # A failed run is asked for again after this long, doubled each time.
@@ -103,17 +103,18 @@ def take_due(state: SymbolState, closed_until: Mapping[Interval, datetime]) -> D
     block = TimeRange(months[0].start, months[-1].end)
     touched: dict[str, list[TimeRange]] = {}
     for interval, spans in ready.items():
-        reach = TimeRange(
-            interval.floor(block.start), max(interval.floor(block.end), block.start + timedelta(minutes=1))
-        )
-        if taken := [part for span in spans if (part := span.clip(reach))]:
+        owned = candles_closed_in(block, interval)
+        if owned and (taken := [part for span in spans if (part := span.clip(owned))]):
             touched[interval.label] = taken
             state.pending[interval.label] = _pairs(_without(state.pending[interval.label], taken))
     return Due(months, touched)
 
 
 def closed_until(interval: Interval, *, now: datetime, wait: timedelta, count: Callable[[TimeRange], int]) -> datetime:
-    """Return the close of the newest candle that is ready: closed and complete, or closed for as long as is waited.
+    """Return the close of the last candle that is ready, as all before it are: complete, or waited for long enough.
+
+    A candle that misses minutes holds up those after it, so that decisions are made in order; of an interval shorter
+    than the waiting, several may be held up.
 
     Args:
         interval: The candles' interval.
@@ -121,11 +122,13 @@ def closed_until(interval: Interval, *, now: datetime, wait: timedelta, count: C
         wait: How long missing minutes are waited for.
         count: Returns how many minutes of a range are stored.
     """
-    close = interval.floor(now)
-    if now - close >= wait:
-        return close
-    candle = TimeRange(interval.floor(close - timedelta(microseconds=1)), close)
-    return close if count(candle) >= candle.n_minutes else candle.start
+    close = ready = interval.floor(now)
+    while now - close < wait:
+        candle = TimeRange(interval.floor(close - timedelta(microseconds=1)), close)
+        if count(candle) < candle.n_minutes:
+            ready = candle.start
+        close = candle.start
+    return ready
 
 
 def _pairs(ranges: Sequence[TimeRange]) -> list[Range]:

@@ -51,7 +51,7 @@ def COMMAND(settings: Settings, *, symbol: str, start: datetime, end: datetime |
 
 
 def derive(settings: Settings, symbol: str, asked: TimeRange) -> dg.ExecuteInProcessResult:
-    """Run Dagster's derive job over every candle that holds a minute of the range.
+    """Run Dagster's derive job over the candles that hold a minute of the range and belong to one of its months.
 
     Raises:
         DataError: If the run fails; the message is the run's own.

@@ -1,7 +1,7 @@
 """What the commands take alike: the settings, symbols, intervals, times, ``--json``, ``--debug``, an example."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import update_wrapper
 from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
@@ -11,6 +11,9 @@ from btc_core.errors import IntervalError, TimeError, UnknownNameError
 from btc_core.model.interval import Interval, parse_interval
 from btc_core.model.timerange import EPOCH, TimeRange, parse_time
 from btc_store.settings import Settings, load_settings
+
+# Later than every candle: where no end is given, all that is stored may be meant.
+FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -113,7 +116,7 @@ def end_option(*, required: bool = False) -> Callable[[Function], Function]:
 
 
 def range_of(start: datetime | None, end: datetime | None, *, now: datetime) -> TimeRange:
-    """Return the range that ``--start`` and ``--end`` name: from ever where there is no start, to now without an end.
+    """Return the range that ``--start`` and ``--end`` name: from 1970 without a start, to ``now`` without an end.
 
     Raises:
         TimeError: If the range is empty or reversed.

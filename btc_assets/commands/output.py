@@ -1,14 +1,16 @@
 """What the commands print alike: a table or a JSON object on standard output, progress on standard error."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 import click
 import msgspec
 
 from btc_core.model.timerange import format_time
+from btc_core.parameters import Number, Parameter
 
 Cell = str | int | float | datetime | None
 
@@ -57,6 +59,26 @@ def progress(description: str, *, total: float | None = None) -> Iterator[Callab
     with Progress(console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(description, total=total)
         yield lambda amount: bar.advance(task, amount)
+
+
+def describe_parameters(parameters: Mapping[str, Parameter]) -> list[dict[str, str | Number]]:
+    """Return parameters as plain values: name, default, inclusive range and meaning."""
+    return [
+        {"name": name, "default": known.default, "low": known.low, "high": known.high, "meaning": known.meaning}
+        for name, known in parameters.items()
+    ]
+
+
+def describe_plugins(plugins: Sequence[Mapping[str, Any]]) -> str:
+    """Return named, described things with their parameters as people read them."""
+    parts: list[str] = []
+    for plugin in plugins:
+        rows = [
+            f"    {one['name']} = {one['default']:,}, from {one['low']:,} to {one['high']:,}: {one['meaning']}"
+            for one in plugin["parameters"]
+        ]
+        parts.append("\n".join([str(plugin["name"]), f"  {plugin['description']}", *(rows or ["    no parameters"])]))
+    return "\n\n".join(parts)
 
 
 def _text(cell: Cell) -> str:

@@ -141,3 +141,12 @@ def _after_tick(market):
     """Return the symbol's state after one more tick."""
     market.tick()
     return msgspec.json.decode(market.cursor, type=Cursor).symbols["BTC"]
+
+
+def test_minutes_before_the_first_partition_are_left_alone(market, minutes):
+    """What lies before history_start has no partition: it is stored, and the rest is derived all the same."""
+    early = minutes.with_columns(pl.col("time") - timedelta(days=365 * 10))
+    market.store(early)
+    market.store(minutes)
+    (request,) = market.tick().run_requests
+    assert request.tags[RANGE_START] == "2024-05-01|BTC"

@@ -8,7 +8,7 @@ import pytest
 
 from btc_core.errors import ConfigError
 from btc_core.model.clock import ClockScale
-from btc_store.settings import load_settings, project_root, read_config, refuse_scaled_mainnet
+from btc_store.settings import load_settings, names_database, project_root, read_config, refuse_scaled_mainnet
 
 LOCAL = {"HYPERLIQUID_WS_URL": "ws://127.0.0.1:9000/ws", "HYPERLIQUID_API_URL": "http://127.0.0.1:9000/info"}
 CLOCK = {"BTC_CLOCK": "1739491200,1790000000,60"}
@@ -20,6 +20,21 @@ def refusal(environ):
         load_settings(environ)
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_named"),
+    [
+        ({}, False),
+        ({"DATABASE_URL": ""}, False),
+        ({"DB_NAME": "btc_data"}, False),
+        ({"DB_HOST": "localhost"}, True),
+        ({"DATABASE_URL": "postgresql://x@y/z"}, True),
+    ],
+)
+def test_whether_a_database_server_is_named(environ, is_named):
+    """Where none is, ``make up`` starts its own; the default's own name counts as named."""
+    assert names_database(environ) is is_named
 
 
 def test_an_empty_environment_gives_the_documented_defaults():

@@ -3,14 +3,14 @@
 import msgspec
 import pytest
 
-from btc_core.config import BacktestDefaults
 from btc_core.errors import InputError
 from btc_core.model.backtest import BacktestConfig, BacktestResults, Trade
+from btc_store.settings import project_root, read_config
 
 
 def test_defaults_are_those_of_config_yaml():
     """A backtest without options costs what the configuration says."""
-    assert msgspec.structs.asdict(BacktestConfig()) == msgspec.structs.asdict(BacktestDefaults())
+    assert read_config(project_root() / "config.yaml").backtest == BacktestConfig()
 
 
 @pytest.mark.parametrize(

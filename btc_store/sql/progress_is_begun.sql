@@ -1,0 +1,2 @@
+-- Whether there is any candle.
+SELECT EXISTS (SELECT FROM candles)
