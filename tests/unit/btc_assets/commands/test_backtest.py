@@ -1,0 +1,53 @@
+"""``btc backtest``: bad usage is a sentence and exit 2, before any database is asked."""
+
+import pytest
+from click.testing import CliRunner
+
+from btc_assets.cli import main
+
+AWAY = "postgresql://nobody@127.0.0.1:1/none"
+GOOD = {"--symbol": "BTC", "--intervals": "37m", "--strategy": "ma44", "--start": "2025-01-01", "--end": "2025-02-01"}
+
+
+def run(settings_for, **changes):
+    """Run the command against a database that is not there, with some options changed."""
+    options = {**GOOD, **{f"--{name.replace('_', '-')}": value for name, value in changes.items()}}
+    arguments = [part for name, value in options.items() for part in (name, value)]
+    return CliRunner().invoke(main, ["backtest", *arguments], obj=settings_for(AWAY))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"symbol": "BTX"}, "unknown symbol 'BTX'. Did you mean BTC?"),
+        ({"intervals": "6x"}, "'6x' is no interval: expected a number with m, h or d"),
+        ({"intervals": "37m,1m"}, "expected an interval longer than 1m"),
+        ({"strategy": "ma4"}, "unknown strategy 'ma4'. Did you mean ma44"),
+        ({"start": "2025-03-01"}, "is reversed: the start must lie before the end"),
+        ({"start": "yesterday"}, "'yesterday' is no time: expected ISO 8601"),
+        ({"capital": "0"}, "capital: expected a number above 0, found 0.0"),
+        ({"capital": "nan"}, "capital: expected a number above 0, found nan"),
+        ({"leverage": "100"}, "leverage: expected a number above 0 and at most 40"),
+        ({"taker_bps": "-1"}, "taker_bps: expected at least 0"),
+        ({"param": "period"}, "expected name=value, such as period=44"),
+        ({"strategy": "ma", "param": "perio=9"}, "unknown parameter of strategy ma 'perio'. Did you mean period?"),
+        ({"strategy": "ma", "param": "period=1"}, "period='1' is out of range, expected 2 to 1000"),
+        ({"strategy": "ma", "param": "period=x"}, "period='x' is no number"),
+        ({"strategy": "ma", "param": "period=9.5"}, "period='9.5' must be a whole number"),
+    ],
+)
+def test_bad_usage_is_a_sentence(settings_for, changes, said):
+    """What was expected, what was found, what to do: on standard error, exit 2, nothing on standard output."""
+    result = run(settings_for, **changes)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_database_that_is_away_is_a_failed_operation(settings_for):
+    """Good usage without a database is exit 1 and says how to reach one."""
+    result = run(settings_for)
+    assert result.exit_code == 1
+    assert "no usable database at 127.0.0.1:1" in result.stderr
+    assert "DATABASE_URL" in result.stderr
