@@ -24,7 +24,7 @@ def test_the_edges_of_the_range_belong_to_it(edge):
 @pytest.mark.parametrize("value", ["", "nine", None, "nan", "inf", 1, 1001, 9.5])
 def test_a_value_that_cannot_be_meant_is_refused(value):
     """The sentence names owner and parameter."""
-    with pytest.raises(InputError, match="^x: period="):
+    with pytest.raises(InputError, match=r"^x: period="):
         resolve_parameters("x", KNOWN, {"period": value})
 
 
