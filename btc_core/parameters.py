@@ -35,7 +35,7 @@ def resolve_parameters(owner: str, known: Mapping[str, Parameter], given: Mappin
 def _value(owner: str, name: str, parameter: Parameter, found: object) -> Number:
     try:
         number = float(found)  # pyright: ignore[reportArgumentType]  # the failure is the check
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{owner}: {name}={found!r} is no number") from None
     whole = isinstance(parameter.default, int)
     if whole and not number.is_integer():

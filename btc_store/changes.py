@@ -30,7 +30,7 @@ def read_changes(frames: Frames, *, through: datetime | None, seen: dict[str, in
     Args:
         frames: The database.
         through: The newest ``ingested_at`` of the last look.
-        seen: How many rows the youngest slices held at the last look.
+        seen: How many writes the youngest slices held at the last look.
     """
     since = _EVER if through is None else _slice_start(through - MARGIN)
     slices = frames.read("change_slices", since, through or _EVER)
@@ -44,13 +44,13 @@ def read_changes(frames: Frames, *, through: datetime | None, seen: dict[str, in
         ).iter_rows():
             ranges.setdefault(symbol, []).append(TimeRange(start, end))
             n_rows += count
-    return Changes(ranges, n_rows, newest, _youngest(dict(slices.select("slice", "n_rows").iter_rows()), newest))
+    return Changes(ranges, n_rows, newest, _youngest(dict(slices.select("slice", "n_writes").iter_rows()), newest))
 
 
 def _youngest(slices: dict[str, int], newest: datetime | None) -> dict[str, int]:
     """Return the slices that the next look counts again."""
     oldest = 0 if newest is None else int((newest - MARGIN).timestamp() // SLICE_SECONDS)
-    return {name: n_rows for name, n_rows in slices.items() if int(name.rpartition("|")[2]) >= oldest}
+    return {name: n_writes for name, n_writes in slices.items() if int(name.rpartition("|")[2]) >= oldest}
 
 
 def _slice_start(instant: datetime) -> datetime:

@@ -134,15 +134,17 @@ def _decide_span(
     stream = (symbol, interval.label, strategy.name)
     earlier = frames.read("newest_decision", *stream, span.start)
     before = float(earlier["exposure"][0]) if earlier.height else 0.0
-    reach = strategy.look_back + 1
+    reach, n_read = strategy.look_back + 1, -1
     while True:
         candles = read_around(frames, symbol, interval, span, before=strategy.look_back, after=reach)
         positions, decisions, skipped = decide(
             candles, strategy, interval, rule=rule, since=span.start, before=before, now=by.now
         )
-        if not positions.height or _agrees(frames, stream, positions):
+        # Where the candles end, there is no more to read: the newest stored decision may stand on a candle that would
+        # be skipped under today's rule.
+        if not positions.height or candles.height == n_read or _agrees(frames, stream, positions):
             break
-        reach *= _REACH
+        reach, n_read = reach * _REACH, candles.height
     if not candles.height:
         return Written()
     evaluated = TimeRange(span.start, max(candles["time"][-1] + _INSTANT, span.end))

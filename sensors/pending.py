@@ -48,7 +48,7 @@ class Cursor(msgspec.Struct):
 
     Attributes:
         through: The newest ``ingested_at`` that was read.
-        seen: How many rows the youngest slices of ``ingested_at`` held, by symbol and slice: a transaction that
+        seen: How many writes the youngest slices of ``ingested_at`` held, by symbol and slice: a transaction that
             commits late changes one.
         symbols: What each symbol waits for.
     """

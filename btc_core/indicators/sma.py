@@ -20,7 +20,7 @@ def sma(close: pl.Expr, *, period: int) -> pl.Expr:
 
     Args:
         close: Close prices in quote currency, ascending by ``time``, no nulls.
-        period: Number of candles, at least 1.
+        period: Number of candles, from 1 to ``LONGEST_PERIOD``.
 
     Source: the plain mean; the same as TA-Lib's ``SMA``.
     """
@@ -38,8 +38,11 @@ def _outputs(parameters: Parameters) -> Mapping[str, pl.Expr]:
     return {"": sma(pl.col("close"), period=int(parameters["period"]))}
 
 
+# So many ticks of the highest exact price (see `price_ticks`) still fit into 64 bits.
+LONGEST_PERIOD = 2_500
+
 INDICATOR = Indicator(
-    parameters={"period": Parameter(44, 1, 10_000, "number of candles in the mean")},
+    parameters={"period": Parameter(44, 1, LONGEST_PERIOD, "number of candles in the mean")},
     look_back=_look_back,
     outputs=_outputs,
 )
