@@ -89,10 +89,10 @@ class Pipeline:
     """A small house: what is derived, and a run of it."""
 
     intervals: Sequence[Interval] = field(
-        default_factory=lambda: [parse_interval(label) for label in ("5m", "37m", "148m", "1d", "1w", "1M", "40d")]
+        default_factory=lambda: [parse_interval(label) for label in ("5m", "37m", "148m", "1w", "1M")]
     )
     # Interval label → periods of the moving averages, as indicators and as strategies.
-    periods: Mapping[str, Sequence[int]] = field(default_factory=lambda: {"5m": [20], "37m": [2, 9], "148m": [3, 20]})
+    periods: Mapping[str, Sequence[int]] = field(default_factory=lambda: {"5m": [20], "37m": [3], "148m": [2, 9]})
 
     def derive(
         self, frames: Frames, symbol: str, spans: Mapping[Interval, Sequence[TimeRange]], *, now: datetime

@@ -1,8 +1,12 @@
-"""Missing minutes are absent rows, found between those that are there."""
+"""Missing minutes are the ranges between those that are there."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from btc_core.gaps import gaps_between
 from btc_core.model.timerange import MINUTE, TimeRange
@@ -10,29 +14,45 @@ from btc_core.model.timerange import MINUTE, TimeRange
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
-def times(*minutes):
-    """Return open times, so many minutes after the start."""
-    return pl.Series("time", [START + i * MINUTE for i in minutes], dtype=pl.Datetime("us", "UTC"))
+def times(numbers):
+    """Return these minutes after the start as a series."""
+    return pl.Series("time", [START + n * MINUTE for n in numbers], dtype=pl.Datetime("us", "UTC"))
 
 
-def span(first, last):
-    """Return the range between two minutes."""
-    return TimeRange(START + first * MINUTE, START + last * MINUTE)
+def span(first, end):
+    """Return the minutes from the first to before the end."""
+    return TimeRange(START + first * MINUTE, START + end * MINUTE)
 
 
-def test_nothing_is_missing_in_an_unbroken_series():
-    """Consecutive minutes have no gap; neither has one alone, or none."""
-    assert gaps_between(times(0, 1, 2)) == []
-    assert gaps_between(times(5)) == []
-    assert gaps_between(times()) == []
+@pytest.mark.parametrize(
+    ("there", "gaps"),
+    [([], []), ([5], []), ([5, 6, 7], []), ([5, 7], [(6, 7)]), ([0, 1, 9, 20], [(2, 9), (10, 20)])],
+)
+def test_gaps_lie_between_minutes(there, gaps):
+    """Without a range to be complete, nothing is missing before the first minute or after the last."""
+    assert gaps_between(times(there)) == [span(*gap) for gap in gaps]
 
 
-def test_gaps_are_half_open_ranges():
-    """A gap starts with the first missing minute and ends with the first that is there again."""
-    assert gaps_between(times(0, 1, 4, 5, 7)) == [span(2, 4), span(6, 7)]
+@pytest.mark.parametrize(
+    ("there", "gaps"),
+    [
+        ([], [(10, 20)]),
+        ([3, 25], [(10, 20)]),
+        ([10], [(11, 20)]),
+        ([19], [(10, 19)]),
+        ([9, 12, 20], [(10, 12), (13, 20)]),
+        (range(40), []),
+    ],
+)
+def test_a_range_is_to_be_complete_from_end_to_end(there, gaps):
+    """Its first minute and its last count; minutes outside do not."""
+    assert gaps_between(times(there), within=span(10, 20)) == [span(*gap) for gap in gaps]
 
 
-def test_a_range_is_to_be_complete_from_end_to_end():
-    """Within a range what is missing at its edges counts too, and what lies outside does not."""
-    assert gaps_between(times(0, 3, 4, 9), within=span(2, 7)) == [span(2, 3), span(5, 7)]
-    assert gaps_between(times(), within=span(2, 7)) == [span(2, 7)]
+@given(there=st.sets(st.integers(0, 60)))
+def test_minutes_and_gaps_make_the_range(there):
+    """Each minute of the range is there or in exactly one gap; gaps neither touch nor overlap."""
+    gaps = gaps_between(times(sorted(there)), within=span(10, 50))
+    missing = [START + n * MINUTE for n in range(10, 50) if n not in there]
+    assert [gap.start + n * MINUTE for gap in gaps for n in range(gap.n_minutes)] == missing
+    assert all(right.start - left.end >= timedelta(minutes=1) for left, right in pairwise(gaps))

@@ -1,6 +1,4 @@
-"""Prices as whole numbers: exact for every price that an exchange can quote."""
-
-from decimal import Decimal
+"""Prices as whole numbers of 1e-8: exact in the range that is promised (law 12)."""
 
 import polars as pl
 from hypothesis import given
@@ -8,14 +6,29 @@ from hypothesis import strategies as st
 
 from btc_core.ticks import TICKS_PER_UNIT, price_ticks
 
-
-@given(st.integers(1, 9 * 10**15))
-def test_every_multiple_of_a_tick_is_exact(ticks):
-    """A price of up to 9e7 with up to eight decimals becomes exactly its number of ticks, and back."""
-    price = float(Decimal(ticks) / TICKS_PER_UNIT)
-    assert pl.select(price_ticks(pl.lit(price))).item() == ticks
+# As the function promises.
+EXACT_BELOW = 2**25
 
 
-def test_no_price_is_no_ticks():
-    """A missing price stays missing."""
-    assert pl.select(price_ticks(pl.lit(None, pl.Float64))).item() is None
+def ticks_of(prices):
+    """Return the ticks of some prices."""
+    return pl.DataFrame({"price": prices}).select(price_ticks(pl.col("price"))).to_series()
+
+
+@given(ticks=st.lists(st.integers(0, EXACT_BELOW * TICKS_PER_UNIT - 1), min_size=1))
+def test_a_price_of_whole_ticks_is_exact(ticks):
+    """The float next to a multiple of 1e-8 leads back to it."""
+    found = ticks_of([n / TICKS_PER_UNIT for n in ticks])
+    assert (found.dtype, found.to_list()) == (pl.Int64, ticks)
+
+
+def test_a_million_prices_at_the_limit_are_exact():
+    """The last million ticks below the limit, where floats are furthest apart."""
+    last = EXACT_BELOW * TICKS_PER_UNIT
+    ticks = pl.Series(range(last - 1_000_000, last))
+    assert ticks_of([n / TICKS_PER_UNIT for n in ticks]).equals(ticks)
+
+
+def test_noise_of_the_last_bit_is_no_difference():
+    """0.1 + 0.2 is 0.3 in ticks."""
+    assert ticks_of([0.1 + 0.2, 0.3]).n_unique() == 1

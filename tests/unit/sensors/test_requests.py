@@ -1,39 +1,62 @@
-"""The tags by which a run is told what to derive."""
+"""What a run is told survives its tags, and covers what changed."""
 
-import random
 from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from btc_core.model.timerange import MINUTE, TimeRange, merge_ranges
 from btc_core.partitions import months_of
-from sensors.requests import RANGE_END, RANGE_START, coarsen, partition_range_tags, touched_of, touched_tag
+from sensors.requests import MAX_RANGES, coarsen, partition_range_tags, touched_of, touched_tag
 
-START = datetime(2024, 12, 31, 23, tzinfo=UTC)
-
-
-def span(first, last):
-    """Return the range between two minutes."""
-    return TimeRange(START + first * MINUTE, START + last * MINUTE)
+START = datetime(2025, 1, 1, tzinfo=UTC)
 
 
-def test_months_become_a_range_of_partitions():
-    """First and last month, with the symbol, as Dagster names partitions of two dimensions."""
-    tags = partition_range_tags("BTC", months_of(span(0, 90)))
-    assert tags == {RANGE_START: "2024-12-01|BTC", RANGE_END: "2025-01-01|BTC"}
+def span(first, end):
+    """Return the minutes from the first to before the end."""
+    return TimeRange(START + first * MINUTE, START + end * MINUTE)
 
 
-def test_what_was_touched_comes_back():
-    """A tag says to the run what the sensor meant; without one everything is meant."""
-    touched = {"37m": [span(0, 5), span(9, 12)], "1d": [span(0, 600)]}
-    assert touched_of(touched_tag(touched)) == touched
-    assert touched_of({}) is None
+ranges = st.lists(st.tuples(st.integers(0, 5000), st.integers(1, 20)), min_size=1, max_size=120).map(
+    lambda pairs: merge_ranges([span(first, first + n) for first, n in pairs])
+)
 
 
-def test_many_ranges_become_few_that_cover_them():
-    """The smallest holes are closed first; nothing that was touched is left out."""
-    chance = random.Random(1)
-    ranges = merge_ranges([span(i, i + 1) for i in chance.sample(range(100_000), 400)])
-    few = coarsen(ranges, 50)
-    assert len(few) == 50
-    assert all(any(each.start <= item.start and item.end <= each.end for each in few) for item in ranges)
-    assert coarsen(few, 50) == few
-    assert coarsen([span(0, 1), span(2, 3), span(90, 91)], 2) == [span(0, 3), span(90, 91)]
+@given(spans=ranges, most=st.integers(1, 60))
+def test_few_ranges_cover_what_many_do(spans, most):
+    """At most so many, ascending and apart; all that was in stays in; few enough are left as they are."""
+    kept = coarsen(spans, most)
+    assert len(kept) == min(len(spans), most)
+    assert kept == merge_ranges(kept)
+    assert all(any(span.clip(each) == span for each in kept) for span in spans)
+    assert (kept[0].start, kept[-1].end) == (spans[0].start, spans[-1].end)
+
+
+def test_the_smallest_gaps_are_closed_first():
+    """What lies far apart is kept apart: as little as possible is derived for nothing."""
+    spans = [span(0, 1), span(2, 3), span(100, 101), span(103, 104), span(900, 901)]
+    assert coarsen(spans, 3) == [span(0, 3), span(100, 104), span(900, 901)]
+
+
+@given(touched=st.dictionaries(st.sampled_from(["37m", "1h", "1M"]), ranges))
+def test_a_tag_reads_back(touched):
+    """Each interval's ranges, taken together where there are many."""
+    assert touched_of(touched_tag(touched)) == {label: coarsen(each, MAX_RANGES) for label, each in touched.items()}
+
+
+def test_a_run_without_the_tag_is_asked_for_everything():
+    """A backfill of Dagster's own has none."""
+    assert touched_of({"dagster/partition": "x"}) is None
+
+
+@pytest.mark.parametrize(
+    ("minutes", "first", "last"),
+    [(span(0, 1), "2025-01-01|BTC", "2025-01-01|BTC"), (span(-1, 60_000), "2024-12-01|BTC", "2025-02-01|BTC")],
+)
+def test_a_range_of_partitions_is_named_by_its_ends(minutes, first, last):
+    """As Dagster's backfills of a range are."""
+    assert partition_range_tags("BTC", months_of(minutes)) == {
+        "dagster/asset_partition_range_start": first,
+        "dagster/asset_partition_range_end": last,
+    }

@@ -1,33 +1,46 @@
-"""``ma``: long above the average, short below, at equality no opinion."""
+"""Price against its mean: long above, short below, nothing at equality."""
 
-import polars as pl
+from datetime import UTC, datetime
 
-from btc_core.indicator import with_indicators
+import pytest
+
+from btc_core.decide import evaluate
+from btc_core.model.interval import parse_interval
 from btc_core.strategy import load_strategy
+from tests.derivation import candles_of_closes
+
+START = datetime(2025, 1, 1, tzinfo=UTC)
+HOUR = parse_interval("1h")
 
 
-def opinions(closes, period):
-    """Return wanted exposure and confidence at each close."""
+def opinions(closes, period=3):
+    """Return wanted exposure and confidence at each candle."""
+    return evaluate(candles_of_closes(closes, HOUR, START), load_strategy("ma", {"period": period}), HOUR)
+
+
+@pytest.mark.parametrize(("last", "wanted"), [(100.03, 1.0), (99.97, -1.0), (100.0, None)])
+def test_it_follows_the_side_of_the_mean(last, wanted):
+    """Two candles at 100, and the last one above, below or at it."""
+    assert opinions([100.0, 100.0, last])["wanted"].to_list() == [wanted]
+
+
+def test_a_tie_of_unequal_closes_is_a_tie():
+    """0.1, 0.3 and 0.2 have the mean 0.2; floats would say otherwise."""
+    assert (0.1 + 0.3 + 0.2) / 3 != 0.2
+    assert opinions([0.1, 0.3, 0.2])["wanted"].to_list() == [None]
+
+
+@pytest.mark.parametrize(("distance", "confidence"), [(0.0, 0.0), (0.01, 0.5), (0.02, 1.0), (0.5, 1.0), (-0.01, 0.5)])
+def test_confidence_grows_with_the_distance(distance, confidence):
+    """It is 1 from 2 % on, to both sides."""
+    # The last close of two stands so far from their mean when it is (1 + d) / (1 - d) of the first.
+    last = round(100.0 * (1 + distance) / (1 - distance), 6)
+    assert opinions([100.0, last], period=2)["confidence"].to_list() == [pytest.approx(confidence, abs=1e-6)]
+
+
+@pytest.mark.parametrize("period", [2, 44, 1000])
+def test_it_needs_its_average(period):
+    """One indicator, named after its period."""
     strategy = load_strategy("ma", {"period": period})
-    frame = with_indicators(pl.DataFrame({"close": closes}), strategy.indicators)
-    return frame.select(
-        wanted=strategy.rule.wanted(strategy.parameters), confidence=strategy.rule.confidence(strategy.parameters)
-    )
-
-
-def test_above_long_below_short_equal_nothing():
-    """Closes 10, 12, 10, 10 against the mean of two: above, below, and a tie that keeps the position."""
-    assert opinions([10.0, 12.0, 10.0, 10.0], 2)["wanted"].to_list() == [None, 1.0, -1.0, None]
-
-
-def test_a_tie_of_awkward_decimals_is_a_tie():
-    """0.1, 0.3, 0.2 has the mean 0.2 exactly, though their float sum is not 0.6."""
-    assert sum([0.1, 0.3, 0.2]) / 3 != 0.2
-    assert opinions([0.1, 0.3, 0.2], 3)["wanted"].to_list() == [None, None, None]
-
-
-def test_confidence_grows_with_the_distance_and_ends_at_one():
-    """1 % from the average is half as sure as 2 %, and more than that is not surer."""
-    near = opinions([100.0, 102.0202020202], 2)["confidence"][1]
-    assert abs(near - 0.5) < 1e-6
-    assert opinions([100.0, 150.0], 2)["confidence"][1] == 1.0
+    assert [indicator.name for indicator in strategy.indicators] == [f"ma{period}"]
+    assert strategy.look_back == period - 1

@@ -1,9 +1,13 @@
-"""``ma125``: price against the mean of its last 125 closes."""
+"""Price against the mean of its last 125 closes."""
 
 from btc_core.strategy import load_strategy
 
 
-def test_it_rests_on_():
-    """Its indicator is the mean of 125 closes, under the name that the snapshot shows."""
-    (indicator,) = load_strategy("ma125", {}).indicators
-    assert (indicator.name, indicator.function, dict(indicator.parameters)) == ("ma125", "sma", {"period": 125})
+def test_it_looks_at_125_closes():
+    """Its own and 124 before it; the period is no parameter any more."""
+    strategy = load_strategy("ma125", {})
+    assert (strategy.look_back, dict(strategy.parameters)) == (124, {})
+    assert [(each.name, each.function, each.parameters) for each in strategy.indicators] == [
+        ("ma125", "sma", {"period": 125})
+    ]
+    assert "125" in strategy.rule.description

@@ -1,9 +1,13 @@
-"""``ma44``: price against the mean of its last 44 closes."""
+"""Price against the mean of its last 44 closes."""
 
 from btc_core.strategy import load_strategy
 
 
-def test_it_rests_on_():
-    """Its indicator is the mean of 44 closes, under the name that the snapshot shows."""
-    (indicator,) = load_strategy("ma44", {}).indicators
-    assert (indicator.name, indicator.function, dict(indicator.parameters)) == ("ma44", "sma", {"period": 44})
+def test_it_looks_at_44_closes():
+    """Its own and 43 before it; the period is no parameter any more."""
+    strategy = load_strategy("ma44", {})
+    assert (strategy.look_back, dict(strategy.parameters)) == (43, {})
+    assert [(each.name, each.function, each.parameters) for each in strategy.indicators] == [
+        ("ma44", "sma", {"period": 44})
+    ]
+    assert "44" in strategy.rule.description

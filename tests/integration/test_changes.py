@@ -1,0 +1,169 @@
+"""The memory of the sensor: what was written since the last look, in whatever order it was committed (law 10)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from btc_core.model.timerange import MINUTE, TimeRange
+from btc_store.changes import MARGIN, Changes, read_changes
+from btc_store.frames import Frames, open_frames
+from tests.derivation import minute, minutes_frame, put_minutes, query, store_minutes
+
+START = datetime(2025, 2, 14, 8, tzinfo=UTC)
+
+
+@pytest.fixture
+def frames(database_url: str) -> Iterator[Frames]:
+    """A connection to a database of its own."""
+    with open_frames(database_url) as opened:
+        yield opened
+
+
+def some(first: int, n: int, *, price: float = 100.0):
+    """Return consecutive minutes."""
+    return minutes_frame([minute(i, START, price=price) for i in range(first, first + n)])
+
+
+def span(first: int, n: int) -> TimeRange:
+    """Return the range of those minutes."""
+    return TimeRange(START + first * MINUTE, START + (first + n) * MINUTE)
+
+
+def look(frames: Frames, last: Changes | None = None) -> Changes:
+    """Look as the sensor does: a transaction of its own, with the memory of the last look."""
+    with frames.transaction():
+        return read_changes(frames, through=last and last.through, seen=last.seen if last else {})
+
+
+def age(frames: Frames, by: timedelta, where: str = "true") -> None:
+    """Let stored minutes have been written earlier."""
+    with frames.transaction():
+        change(
+            frames, f"UPDATE candles SET ingested_at = ingested_at - interval '{by.total_seconds()} s' WHERE {where}"
+        )
+
+
+def change(frames: Frames, sql: str) -> None:
+    """Execute a statement of a test."""
+    query(frames, f"WITH done AS ({sql} RETURNING 1) SELECT count(*) FROM done")
+
+
+def test_the_first_look_reports_everything(frames):
+    """Without a memory, all that is stored is news; a whole import is one set of islands, gaps apart."""
+    store_minutes(frames, "BTC", minutes_frame([*some(0, 5000).to_dicts(), *some(5003, 100).to_dicts()]))
+    store_minutes(frames, "ETH", some(7, 3))
+    changes = look(frames)
+    assert changes.ranges == {"BTC": [span(0, 5000), span(5003, 100)], "ETH": [span(7, 3)]}
+    assert changes.n_rows == 5103
+
+
+def test_an_empty_table_has_no_news(frames):
+    """Nothing stored, nothing reported, and the first minute later is seen."""
+    nothing = look(frames)
+    assert (nothing.ranges, nothing.n_rows, nothing.through) == ({}, 0, None)
+    store_minutes(frames, "BTC", some(0, 1))
+    assert look(frames, nothing).ranges == {"BTC": [span(0, 1)]}
+
+
+def test_what_was_reported_is_not_reported_again(frames):
+    """Looks at an unchanged table find nothing, and a repeated import changes nothing."""
+    store_minutes(frames, "BTC", some(0, 500))
+    first = look(frames)
+    second = look(frames, first)
+    store_minutes(frames, "BTC", some(0, 500))
+    third = look(frames, second)
+    assert (second.n_rows, third.n_rows) == (0, 0)
+    assert (second.through, second.seen) == (third.through, third.seen) == (first.through, first.seen)
+
+
+def test_new_and_corrected_minutes_are_reported_alone(frames):
+    """What is written later is reported by itself: one new island, one corrected minute."""
+    store_minutes(frames, "BTC", some(0, 500))
+    age(frames, timedelta(minutes=20))
+    first = look(frames)
+    store_minutes(frames, "BTC", some(500, 20))
+    store_minutes(frames, "BTC", some(77, 1, price=101))
+    assert look(frames, first).ranges == {"BTC": [span(77, 1), span(500, 20)]}
+
+
+def test_a_correction_of_a_young_minute_is_reported(frames):
+    """A minute that is corrected seconds after it was stored comes again, without those stored with it."""
+    store_minutes(frames, "BTC", some(0, 5))
+    first = look(frames)
+    store_minutes(frames, "BTC", some(2, 1, price=101))
+    assert look(frames, first).ranges == {"BTC": [span(2, 1)]}
+
+
+@contextmanager
+def held_transaction(url: str, minutes) -> Iterator[Frames]:
+    """Hold minutes written but not committed while the block runs."""
+    with open_frames(url) as other, other.transaction():
+        put_minutes(other, "BTC", minutes)
+        yield other
+
+
+def test_a_transaction_that_commits_late_is_not_missed(frames, database_url):
+    """Its rows carry an older ingested_at than what was read meanwhile; they are reported all the same, once."""
+    store_minutes(frames, "BTC", some(0, 10))
+    with held_transaction(database_url, some(100, 10)):
+        store_minutes(frames, "BTC", some(200, 10))
+        meanwhile = look(frames)
+        assert meanwhile.ranges == {"BTC": [span(0, 10), span(200, 10)]}
+    after = look(frames, meanwhile)
+    assert after.through == meanwhile.through
+    assert any(each.clip(span(100, 10)) == span(100, 10) for each in after.ranges["BTC"])
+    assert look(frames, after).n_rows == 0
+
+
+def test_a_transaction_that_commits_minutes_late_is_reported_alone(frames):
+    """Where nothing else was written in its seconds, only its own rows are news."""
+    store_minutes(frames, "BTC", some(0, 10))
+    first = look(frames)
+    store_minutes(frames, "BTC", some(100, 10))
+    age(frames, MARGIN - timedelta(minutes=1), f"time >= '{START + 100 * MINUTE}'")
+    assert look(frames, first).ranges == {"BTC": [span(100, 10)]}
+
+
+def test_a_correction_that_commits_late_is_not_missed(frames, database_url):
+    """Also where minute and correction were written within seconds, so that their number stays the same."""
+    store_minutes(frames, "BTC", some(0, 10))
+    with held_transaction(database_url, some(3, 1, price=101)):
+        store_minutes(frames, "ETH", some(0, 1))
+        # All within one slice, whenever the test runs: the ETH minute is the newest, the held correction older.
+        with frames.transaction():
+            slice_start = "to_timestamp(floor(extract(epoch FROM now()) / 10) * 10)"
+            change(frames, f"UPDATE candles SET ingested_at = {slice_start} + interval '9.9 s' WHERE symbol = 'ETH'")
+            others = f"symbol = 'BTC' AND time <> '{START + 3 * MINUTE}'"
+            change(frames, f"UPDATE candles SET ingested_at = {slice_start} WHERE {others}")
+        meanwhile = look(frames)
+    after = look(frames, meanwhile)
+    assert any(each.clip(span(3, 1)) for each in after.ranges.get("BTC", []))
+
+
+def test_old_slices_are_not_reported_as_the_margin_moves_through_them(frames):
+    """Rows of one slice of time leave the margin one by one; those that stay are no news."""
+    store_minutes(frames, "BTC", some(0, 10))
+    second = "timestamptz '2025-02-14 12:00Z' + (extract(epoch FROM time)::bigint / 60 % 10) * interval '1 s'"
+    with frames.transaction():
+        change(frames, f"UPDATE candles SET ingested_at = {second}")
+    changes = look(frames)
+    for n in range(10):
+        store_minutes(frames, "BTC", some(100 + n, 1))
+        with frames.transaction():
+            at = datetime(2025, 2, 14, 12, 15, n, 500_000, tzinfo=UTC)
+            change(frames, f"UPDATE candles SET ingested_at = '{at}' WHERE time = '{START + (100 + n) * MINUTE}'")
+        changes = look(frames, changes)
+        assert changes.ranges == {"BTC": [span(100 + n, 1)]}
+
+
+def test_the_memory_stays_small(frames):
+    """Only slices inside the margin are remembered."""
+    store_minutes(frames, "BTC", some(0, 100))
+    spread = "UPDATE candles SET ingested_at = ingested_at - (time - timestamptz '2025-02-14 08:00Z')"
+    with frames.transaction():
+        change(frames, spread)
+    changes = look(frames)
+    assert len(changes.seen) <= MARGIN // MINUTE + 2
+    assert len(look(frames, changes).seen) <= MARGIN // MINUTE + 2
