@@ -21,6 +21,7 @@ from btc_store.frames import Frames
 from resources.progress import Progress
 from resources.timescale import Timescale
 
+MOST_PICTURES = 12
 # The figures that are worth a look at first, and how they are shown.
 HEADLINES = {
     "total_return": "{:+.2%}",
@@ -109,7 +110,7 @@ def _describe(
     *,
     started: float,
 ) -> None:
-    """Attach the figures to every month of the launch; the picture stands at the last."""
+    """Attach the figures to every month of the launch; so is the picture, where they are few."""
     best = max(done, key=lambda backtest: backtest.simulation.results.n_candles)
     range_ = best.request.range_
     metadata = {
@@ -118,13 +119,12 @@ def _describe(
         "rows": sum(backtest.simulation.equity.height for backtest in done),
         "seconds": round(time.monotonic() - started, 3),
     }
+    picture = {f"equity, {best.request.interval}": picture_of_equity(best.simulation.equity)}
+    # Which month Dagster shows as the latest is not ours to say: each has the picture, unless they are many.
+    pictured = months if len(months) <= MOST_PICTURES else months[-1:]
     for partition in months:
-        picture = (
-            {f"equity, {best.request.interval}": picture_of_equity(best.simulation.equity)}
-            if partition is months[-1]
-            else {}
-        )
-        context.add_asset_metadata(metadata={**metadata, **picture}, asset_key=key, partition_key=partition.key)
+        shown = {**metadata, **(picture if partition in pictured else {})}
+        context.add_asset_metadata(metadata=shown, asset_key=key, partition_key=partition.key)
 
 
 def _figures(done: Sequence[Backtest]) -> str:

@@ -32,7 +32,7 @@ def picture_of_decisions(candles: pl.DataFrame, averages: list[str], opens: pl.D
     for signal, marker, colour in (("OPEN_LONG", "^", "#2e9e5b"), ("OPEN_SHORT", "v", "#c0392b")):
         each = visible.filter(pl.col("signal") == signal)
         axes.scatter(each["time"].to_list(), each["price"].to_list(), marker=marker, s=22, color=colour, zorder=3)
-    axes.legend(loc="upper left", fontsize=7, frameon=False)
+    axes.legend(loc="best", fontsize=7, framealpha=0.6)
     return _as_metadata(figure)
 
 
@@ -49,20 +49,26 @@ def picture_of_equity(equity: pl.DataFrame) -> dg.MetadataValue:
     axes.plot(times, shown["equity"].to_list(), color="#2e9e5b", linewidth=1.2, label="equity")
     below = axes.twinx()
     below.fill_between(times, [-100 * d for d in shown["drawdown"].to_list()], 0, color="#c0392b", alpha=0.2)
-    below.set_ylim(-100, 0)
+    # The drawdown hangs from the top third, whatever its size.
+    deepest = max(100 * max(shown["drawdown"].to_list(), default=0.0), 1.0)
+    below.set_ylim(-3 * deepest, 0)
     below.set_ylabel("drawdown %", fontsize=7)
     below.tick_params(labelsize=7)
-    axes.legend(loc="upper left", fontsize=7, frameon=False)
+    axes.legend(loc="best", fontsize=7, framealpha=0.6)
     return _as_metadata(figure)
 
 
 def _figure() -> "tuple[Figure, Axes]":
     # Imported here: it costs half a second, which a run that draws nothing should not pay.
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 2.6), dpi=90, layout="tight")
     axes = figure.add_subplot()
     axes.tick_params(labelsize=7)
+    locator = AutoDateLocator(maxticks=8)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     axes.grid(visible=True, linewidth=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes

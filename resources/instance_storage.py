@@ -49,6 +49,8 @@ def _create_schema(url: str) -> None:
     engine = sqlalchemy.create_engine(sqlalchemy.make_url(url).set(drivername="postgresql+psycopg2"))
     try:
         with engine.begin() as connection:
+            # Two processes that start on an empty database would both create it; IF NOT EXISTS does not see the other.
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock(hashtext('schema {SCHEMA}'))")
             connection.exec_driver_sql(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
     finally:
         engine.dispose()
