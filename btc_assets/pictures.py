@@ -2,6 +2,7 @@
 
 import base64
 import io
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -25,6 +26,7 @@ def picture_of_decisions(candles: pl.DataFrame, averages: list[str], opens: pl.D
     """
     figure, axes = _figure()
     shown = candles.tail(MOST_POINTS)
+    _date(axes, shown["time"])
     axes.plot(shown["time"].to_list(), shown["close"].to_list(), color="#3b4252", linewidth=1, label="close")
     for name, colour in zip(averages, ("#d08770", "#5e81ac", "#a3be8c"), strict=False):
         axes.plot(shown["time"].to_list(), shown[name].to_list(), color=colour, linewidth=1.2, label=name)
@@ -43,6 +45,7 @@ def picture_of_equity(equity: pl.DataFrame) -> dg.MetadataValue:
         equity: ``time, equity, drawdown``, ascending.
     """
     figure, axes = _figure()
+    _date(axes, equity["time"])
     step = max(1, equity.height // (2 * MOST_POINTS))
     shown = equity.gather_every(step)
     times = shown["time"].to_list()
@@ -60,18 +63,26 @@ def picture_of_equity(equity: pl.DataFrame) -> dg.MetadataValue:
 
 def _figure() -> "tuple[Figure, Axes]":
     # Imported here: it costs half a second, which a run that draws nothing should not pay.
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 2.6), dpi=90, layout="tight")
     axes = figure.add_subplot()
     axes.tick_params(labelsize=7)
-    locator = AutoDateLocator(maxticks=8)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     axes.grid(visible=True, linewidth=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
+
+
+def _date(axes: "Axes", times: pl.Series) -> None:
+    """Let the picture begin and end with the times, and name few of them, shortly."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    first, last = times[0], times[-1]
+    # One candle alone has no width.
+    axes.set_xlim(first, max(last, first + timedelta(hours=1)))
+    locator = AutoDateLocator(maxticks=8)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 
 
 def _as_metadata(figure: "Figure") -> dg.MetadataValue:
