@@ -191,6 +191,27 @@ def test_runs_at_the_same_time_write_once(frames, database_url):
     assert differences(outcome(frames, "BTC"), outcome(frames, "ONE")) == {}
 
 
+def test_a_run_that_waits_reads_what_is_there_afterwards(frames, database_url):
+    """Who holds the symbol goes first; the other reads its minutes then, so old ones cannot overwrite new ones."""
+    store_minutes(frames, "BTC", candle_minutes(0, [7.0]))
+
+    def run() -> int:
+        with open_frames(database_url) as own:
+            return derive_candles(own, "BTC", {THREE: [span_of(0, 1)]})[THREE].n_written
+
+    waiting = """SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
+                 WHERE datname = current_database() AND locktype = 'advisory' AND NOT granted"""
+    with ThreadPoolExecutor(1) as pool, open_frames(database_url) as holder:
+        with holder.transaction():
+            holder.read("lock_symbol", "BTC")
+            done = pool.submit(run)
+            while not query(frames, waiting).item():
+                assert not done.done(), "the run did not wait"
+            store_minutes(frames, "BTC", candle_minutes(0, [9.0]))
+        assert done.result(timeout=60) == 1
+    assert outcome(frames, "BTC")["candles"]["close"].to_list() == [9.0]
+
+
 def n_changed(frames: Frames, before: dict[str, pl.DataFrame]) -> dict[str, int]:
     """Return how many rows of each table are not as they were."""
     return {
