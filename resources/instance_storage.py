@@ -18,7 +18,7 @@ _MAX_OVERFLOW = 4
 class PooledPostgresStorage(DagsterPostgresStorage):
     """``DagsterPostgresStorage`` at the address of our settings, with a pool of connections.
 
-    Upstream opens a connection for every statement (403 a minute with one idle sensor); the pool that the web server
+    Upstream opens a connection for every statement, also while nothing happens; the pool that the web server
     asks for is asked for by every process here. Ends with https://github.com/dagster-io/dagster/pull/33936.
     """
 

@@ -1,7 +1,7 @@
 -- Say decisions: the first word on a candle is revision 0; a word that differs from the newest one is the next
 -- revision; the same word again is nothing. What was said stays.
 -- The stored words are looked up candle by candle, by index: a plan that joins the whole stream depends on statistics
--- that a freshly filled table does not have, and then takes a hundred times as long.
+-- that a freshly filled table does not have, and then compares every candle with every other.
 WITH spoken AS (
   SELECT time, jsonb_agg(jsonb_build_array(seq, signal, confidence, exposure, price, indicator_snapshot::jsonb, $4::jsonb)
                          ORDER BY seq) AS words
