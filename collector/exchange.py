@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from btc_core.model.candle import Candle, State
 from btc_core.model.timerange import TimeRange
 
 
@@ -28,6 +29,21 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
     close: float
     volume: float
     trades: int
+
+    def candle(self, symbol: str, *, source: str, state: State) -> Candle:
+        """Return it as a candle of ours."""
+        return Candle(
+            time=self.time,
+            symbol=symbol,
+            open=self.open,
+            high=self.high,
+            low=self.low,
+            close=self.close,
+            volume=self.volume,
+            trades=self.trades,
+            source=source,
+            state=state,
+        )
 
 
 class Malformed(msgspec.Struct, frozen=True):

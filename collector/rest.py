@@ -171,24 +171,13 @@ def closed_candles(
     was made, not when the answer came: what was open in between must not pass.
     """
     return [
-        _candle(item, fetch.symbol, is_confirmed=item.time + MINUTE <= asked_at - CONFIRMED_AFTER)
-        if isinstance(item, Update)
-        else item
+        item.candle(fetch.symbol, source="rest", state=_state(item, asked_at)) if isinstance(item, Update) else item
         for item in updates
         if isinstance(item, Malformed) or item.time + MINUTE <= asked_at - close_after
     ]
 
 
-def _candle(update: Update, symbol: str, *, is_confirmed: bool) -> Candle:
-    return Candle(
-        time=update.time,
-        symbol=symbol,
-        open=update.open,
-        high=update.high,
-        low=update.low,
-        close=update.close,
-        volume=update.volume,
-        trades=update.trades,
-        source="rest",
-        state=State.CONFIRMED if is_confirmed else State.PROVISIONAL,
-    )
+def _state(update: Update, asked_at: datetime) -> State:
+    """Return how sure a row of history is: the youngest may still change."""
+    is_final = update.time + MINUTE <= asked_at - CONFIRMED_AFTER
+    return State.CONFIRMED if is_final else State.PROVISIONAL

@@ -221,7 +221,7 @@ class Session:
         symbol = self._symbols.get(update.coin)
         if symbol is None:
             return [Alarm("candle of an unknown coin", {"coin": update.coin})]
-        candle = _candle(symbol, update)
+        candle = update.candle(symbol, source="ws", state=State.PROVISIONAL)
         fault = candle_fault(candle)
         if update.time > now + FUTURE:
             fault = "the minute lies in the future"
@@ -256,21 +256,6 @@ class Session:
     def _give_up(self, reason: str) -> Reconnect:
         self._link = None
         return Reconnect(reason)
-
-
-def _candle(symbol: str, update: Update) -> Candle:
-    return Candle(
-        time=update.time,
-        symbol=symbol,
-        open=update.open,
-        high=update.high,
-        low=update.low,
-        close=update.close,
-        volume=update.volume,
-        trades=update.trades,
-        source="ws",
-        state=State.PROVISIONAL,
-    )
 
 
 def _name(candle: Candle) -> dict[str, str | int | float]:
