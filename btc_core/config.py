@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 import msgspec
 
 from btc_core.errors import BtcError, ConfigError, InputError, UnknownNameError, near_misses
+from btc_core.history import EXCHANGE_ITSELF, parse_history_source
 from btc_core.model.backtest import BacktestConfig
 from btc_core.model.interval import Interval, parse_interval
 
@@ -23,9 +24,16 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class SymbolConfig(_Section, frozen=True):
-    """An instrument; ``coin`` is the exchange's name of it (default: ours)."""
+    """An instrument; ``coin`` is the exchange's name of it (default: ours), ``history`` where its past comes from."""
 
     coin: str | None = None
+    history: str = EXCHANGE_ITSELF
+
+    def __post_init__(self) -> None:
+        try:
+            parse_history_source(self.history)
+        except InputError as error:
+            raise ValueError(f"history: {error}") from None
 
 
 class IndicatorConfig(_Section, frozen=True):
@@ -55,23 +63,52 @@ class DecisionsConfig(_Section, frozen=True):
 
 
 class CollectorConfig(_Section, frozen=True):
-    """Timing and sizes of the collector; seconds are market seconds."""
+    """Timing, sizes and folders of the collector; seconds are market seconds, weights are the exchange's.
+
+    ``docs/operations.md`` says what each is for.
+    """
 
     close_after_seconds: float = 3
     flush_seconds: float = 30
     flush_candles: int = 100
     buffer_candles: int = 1000
     ping_seconds: float = 15
+    pong_seconds: float = 10
     silence_seconds: float = 30
+    ack_seconds: float = 10
+    silent_coin_seconds: float = 90
+    quarantine_seconds: float = 900
     backoff_min_seconds: float = 1
     backoff_max_seconds: float = 900
+    rotate_seconds: float = 9000
+    rotate_jitter_seconds: float = 300
+    connections_a_minute: int = 20
+    confirm_after_seconds: float = 15
+    confirm_again_seconds: float = 120
+    hourly_check_hours: float = 2
+    daily_check_hours: float = 80
+    retry_seconds: tuple[float, ...] = (15, 60, 120, 300, 900)
+    no_trade_hours: float = 6
+    always_trades: tuple[str, ...] = ("BTC",)
+    rest_weight_a_minute: int = 600
+    clock_check_seconds: float = 300
+    clock_alarm_seconds: float = 2
+    clock_stop_seconds: float = 10
+    state_folder: str = ".data/collector"
+    spool_megabytes: float = 64
+    record_frames: bool = False
+    record_days: float = 7
     pool_min: int = 2
     pool_max: int = 20
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be above 0, found {getattr(self, name)}")
+            value = getattr(self, name)
+            parts = value if isinstance(value, tuple) else (value,)
+            if any(isinstance(part, (int, float)) and not isinstance(part, bool) and part <= 0 for part in parts):
+                raise ValueError(f"{name} must be above 0, found {value}")
+        if not self.retry_seconds:
+            raise ValueError("retry_seconds must hold at least one wait, found none")
 
 
 class Config(_Section, frozen=True):

@@ -8,7 +8,8 @@ BtcError
 │   ├── TimeError          text that is no time, or a range that is empty or reversed
 │   └── ImportFileError    a candle file that cannot be taken as it is
 ├── DatabaseError      the database is away, refuses us, or has another schema
-├── ExchangeError      the exchange answered something that cannot be used
+├── ExchangeError      the exchange did not answer, or something that cannot be used
+├── SpoolError         candles cannot be kept on disk while the database is away
 └── DataError          the stored data do not allow what was asked
 """
 
@@ -45,7 +46,20 @@ class DatabaseError(BtcError):
 
 
 class ExchangeError(BtcError):
-    """The exchange answered something that cannot be used."""
+    """The exchange did not answer, or with something that cannot be used.
+
+    Args:
+        text: What was expected and what was found.
+        is_transient: Whether the same question may be answered later. False where the question itself is at fault.
+    """
+
+    def __init__(self, text: str, *, is_transient: bool = True) -> None:
+        self.is_transient = is_transient
+        super().__init__(text)
+
+
+class SpoolError(BtcError):
+    """Candles cannot be kept on disk: the folder is out of reach, the disk is full, or the spool is."""
 
 
 class DataError(BtcError):

@@ -25,7 +25,7 @@ CONFIG_FILE = "config.yaml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What this process was told: the configuration, the addresses, the clock."""
+    """What this process was told: the configuration, the addresses, the clock, the folders."""
 
     config: Config
     database_url: str
@@ -34,6 +34,7 @@ class Settings:
     collector_port: int
     clock: ClockScale
     dagster_home: Path
+    collector_folder: Path
 
     def now(self) -> datetime:
         """Return the present instant, on the scaled clock where ``BTC_CLOCK`` is set."""
@@ -54,14 +55,18 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """
     env = os.environ if environ is None else environ
     symbols = tuple(part.strip() for part in env.get("BTC_SYMBOLS", "").split(",") if part.strip())
+    path = _config_path(env)
+    config = read_config(path, symbols=symbols)
     settings = Settings(
-        config=read_config(_config_path(env), symbols=symbols),
+        config=config,
         database_url=_database_url(env),
         ws_url=_url(env, "HYPERLIQUID_WS_URL", MAINNET_WS_URL, ("ws", "wss")),
         api_url=_url(env, "HYPERLIQUID_API_URL", MAINNET_API_URL, ("http", "https")),
         collector_port=_port(env, "COLLECTOR_HTTP_PORT", 8080),
         clock=parse_clock(env["BTC_CLOCK"]) if env.get("BTC_CLOCK") else ClockScale(),
         dagster_home=Path(env.get("DAGSTER_HOME") or project_root()),
+        # Relative to the file that names it, so that it does not hang on where the process was started.
+        collector_folder=path.resolve().parent / config.collector.state_folder,
     )
     if settings.clock != ClockScale():
         scale = settings.clock

@@ -16,6 +16,19 @@ class State(StrEnum):
     CONFIRMED = "confirmed"
 
 
+class Verdict(StrEnum):
+    """What the exchange's history says of a minute that it was asked for, beside what is stored."""
+
+    NEW = "new"  # nothing was stored
+    SAME = "same"  # equal values; the stored candle is confirmed now
+    LOST_TAIL = "lost_tail"  # more trades than stored: taken
+    CONFLICT = "conflict"  # as many trades, other values: taken
+    IMPORTED = "imported"  # another source was stored: taken
+    FEWER = "fewer"  # fewer trades than stored: not taken, the stored candle is provisional
+    UNANSWERED = "unanswered"  # stored as provisional, and the answer lacks it
+    KEPT = "kept"  # stored as confirmed, and the answer lacks it
+
+
 class Candle(msgspec.Struct, frozen=True, kw_only=True):
     """A closed 1m candle.
 

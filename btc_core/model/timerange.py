@@ -1,5 +1,6 @@
 """Instants and half-open time ranges, all in UTC."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -57,6 +58,23 @@ def merge_ranges(ranges: "list[TimeRange]") -> "list[TimeRange]":
         else:
             merged.append(item)
     return merged
+
+
+def subtract_ranges(ranges: Sequence[TimeRange], taken: Sequence[TimeRange]) -> list[TimeRange]:
+    """Return the parts of ascending, disjoint ranges that lie in none of the taken ones; those may come unordered."""
+    left = list(ranges)
+    for hole in merge_ranges(list(taken)):
+        parts: list[TimeRange] = []
+        for item in left:
+            if not item.overlaps(hole):
+                parts.append(item)
+                continue
+            if item.start < hole.start:
+                parts.append(TimeRange(item.start, hole.start))
+            if hole.end < item.end:
+                parts.append(TimeRange(hole.end, item.end))
+        left = parts
+    return left
 
 
 def parse_time(text: str) -> datetime:

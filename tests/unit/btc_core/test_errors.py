@@ -5,7 +5,7 @@ import inspect
 import pytest
 
 from btc_core import errors
-from btc_core.errors import BtcError, InputError, UnknownNameError, near_misses
+from btc_core.errors import BtcError, ExchangeError, InputError, UnknownNameError, near_misses
 
 
 def test_a_near_miss_is_offered():
@@ -35,6 +35,13 @@ def test_an_unknown_name_carries_its_facts():
     assert (error.kind, error.found, error.known) == ("symbol", "BTX", ("BTC", "ETH"))
     assert str(error) == "unknown symbol 'BTX'. Did you mean BTC?"
     assert isinstance(error, InputError)
+
+
+def test_whether_to_ask_the_exchange_again_is_a_fact_of_the_error():
+    """Most failures pass; a question that is wrong stays wrong."""
+    assert ExchangeError("502").is_transient
+    assert not ExchangeError("422", is_transient=False).is_transient
+    assert str(ExchangeError("422", is_transient=False)) == "422"
 
 
 ALL = [error for _, error in inspect.getmembers(errors, inspect.isclass) if issubclass(error, Exception)]
