@@ -31,12 +31,21 @@ Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
 
 @asynccontextmanager
-async def open_pool(url: str, *, min_size: int, max_size: int) -> AsyncIterator[asyncpg.Pool]:
-    """Open a pool of connections for the time of a ``with`` block.
+async def open_pool(
+    url: str, *, min_size: int, max_size: int, application_name: str | None = None
+) -> AsyncIterator[asyncpg.Pool]:
+    """Open a pool of connections for the time of a ``with`` block; others see them under the application's name.
 
     Raises:
         DatabaseError: If no connection can be made.
     """
+    settings = {
+        "timezone": "UTC",
+        # A client that vanishes in the middle of a transaction keeps its locks no longer than a statement may take.
+        "idle_in_transaction_session_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
+    }
+    if application_name is not None:
+        settings["application_name"] = application_name
     try:
         pool = await asyncpg.create_pool(
             url,
@@ -44,7 +53,7 @@ async def open_pool(url: str, *, min_size: int, max_size: int) -> AsyncIterator[
             max_size=max_size,
             timeout=CONNECT_TIMEOUT_SECONDS,
             command_timeout=STATEMENT_TIMEOUT_SECONDS,
-            server_settings={"timezone": "UTC"},
+            server_settings=settings,
         )
     except (*UNAVAILABLE, asyncpg.PostgresError) as error:
         raise explain(error, url) from error

@@ -115,7 +115,21 @@ def import_candles(frames: Frames, symbol: str, path: Path, name: str) -> Import
         ImportFileError: If the file cannot be taken as it is.
         DatabaseError: If the database is away, or has another schema.
     """
-    rows = read_candle_file(path, symbol)
+    return import_rows(frames, symbol, read_candle_file(path, symbol), name)
+
+
+def import_rows(frames: Frames, symbol: str, rows: pl.DataFrame, name: str) -> ImportReport:
+    """Store 1m candles as ``import:<name>``, all of them or none; twice is once.
+
+    Args:
+        frames: The database.
+        symbol: Whose candles.
+        rows: As ``read_candle_file`` returns them, at least one.
+        name: What the source is called.
+
+    Raises:
+        DatabaseError: If the database is away, or has another schema.
+    """
     candles = rows.unique("time", keep="first", maintain_order=True).with_columns(
         source=pl.lit(f"import:{check_source_name(name)}"), state=pl.lit(State.CONFIRMED.value)
     )
@@ -130,6 +144,11 @@ def import_candles(frames: Frames, symbol: str, path: Path, name: str) -> Import
         examples = frames.read("refused_incoming", symbol, first, last, _N_EXAMPLES)["time"] if n_refused else None
         if counts.keys() & {"new", "changed"}:
             frames.run("upsert_minutes")
+    # Only when the rows are there for everybody: a collector that waits for one of them holds the lock that is needed
+    # here. Should we be killed in between, a stored minute outweighs what a finding says of it all the same.
+    with frames.transaction():
+        frames.read("lock_minutes", symbol)
+        frames.read("heal_minutes", symbol, first, last + MINUTE)
     return ImportReport(
         source=f"import:{name}",
         n_rows=rows.height,

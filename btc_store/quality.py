@@ -18,11 +18,16 @@ def find_gaps(frames: Frames, symbol: str, within: TimeRange) -> list[TimeRange]
     """Return the missing minutes that touch a range, whole, also where they reach over its ends.
 
     Only what lies between stored minutes is a gap: before the first and after the last there is nothing to miss yet.
+    Nor is there anything to miss in a minute that is known to be without trades.
     """
     before, after = frames.read("minute_neighbours", symbol, within.start, within.end).row(0)
     start = within.start if before is None else before
     end = within.end - timedelta(microseconds=1) if after is None else after
-    return gaps_between(frames.read("read_minute_times", symbol, start, end)["time"])
+    times = frames.read("read_minute_times", symbol, start, end)["time"]
+    if times.is_empty():
+        return []
+    silent = frames.read("no_trade_minutes", symbol, times[0], times[-1])["time"]
+    return gaps_between(pl.concat([times, silent]).sort() if len(silent) else times)
 
 
 def record_gaps(frames: Frames, symbol: str, within: TimeRange) -> list[TimeRange]:

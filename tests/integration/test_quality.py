@@ -73,6 +73,36 @@ def test_gaps_are_whole_and_lie_between_minutes(frames, within, expected):
     assert find_gaps(frames, "BTC", span(*within)) == [span(*gap) for gap in expected]
 
 
+def note_no_trade(frames: Frames, first: int, end: int) -> None:
+    """Say of minutes that nobody traded in them."""
+    insert = (
+        "WITH noted AS (INSERT INTO data_quality (symbol, interval, kind, severity, start_time, end_time)"
+        " VALUES ('BTC', '1m', 'no_trade', 'info', $1, $2) RETURNING 1) SELECT count(*) FROM noted"
+    )
+    with frames.transaction():
+        query(frames, insert, START + first * MINUTE, START + end * MINUTE)
+
+
+def test_a_minute_without_trades_is_no_gap(frames):
+    """What is known to be without trades is not missing: a gap is what is left of it on both sides."""
+    store(frames, (0, 10), (20, 30), (40, 50))
+    note_no_trade(frames, 12, 15)
+    note_no_trade(frames, 30, 40)
+    note_no_trade(frames, 55, 60)
+    assert find_gaps(frames, "BTC", span(0, 100)) == [span(10, 12), span(15, 20)]
+    assert find_gaps(frames, "BTC", span(13, 14)) == [span(10, 12), span(15, 20)]
+
+
+def test_a_gap_that_turns_out_to_be_without_trades_is_closed(frames):
+    """Once the exchange has said so the finding is over, and what is left of it is another one."""
+    store(frames, (0, 10), (20, 30))
+    recorded(frames, span(0, 30))
+    note_no_trade(frames, 10, 15)
+    recorded(frames, span(0, 30))
+    open_gaps = query(frames, "SELECT start_time FROM data_quality WHERE kind = 'gap' AND resolved_at IS NULL")
+    assert open_gaps["start_time"].to_list() == [START + 15 * MINUTE]
+
+
 def test_a_gap_opens_one_finding_and_twice_is_once(frames):
     """A second look leaves the row as it is."""
     store(frames, (0, 10), (20, 30))

@@ -1,20 +1,29 @@
 """The schema in a real server: migrations, constraints, the revision trigger, the states of minutes."""
 
 import json
+import random
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import asyncpg
 import pytest
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
 
 from btc_core.errors import DatabaseError
 from btc_core.model.clock import ClockScale
+from btc_store import migrations
 from btc_store.candles import announce_clock
+from btc_store.connection import connect
 from btc_store.schema import revisions, upgrade
 
 START = datetime(2025, 2, 14, 8, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-HEAD = "0001"
+HEAD = "0002"
+
+MIGRATIONS = Path(migrations.__file__).parent
 
 INSERT = """
     INSERT INTO candles (time, symbol, interval, open, high, low, close, volume, trades, minutes, source, state)
@@ -67,6 +76,39 @@ def test_two_upgrades_at_once_make_one_schema(empty_database_url):
     with ThreadPoolExecutor(2) as executor:
         found = set(executor.map(upgrade, [empty_database_url] * 2))
     assert found == {(None, HEAD), (HEAD, HEAD)}
+
+
+def upgrade_to(url, revision):
+    """Bring an empty database to an earlier revision."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = sqlalchemy.create_engine(
+        url.replace("postgresql://", "postgresql+psycopg2://", 1), poolclass=sqlalchemy.NullPool
+    )
+    with engine.connect() as opened:
+        config.attributes["connection"] = opened
+        command.upgrade(config, revision)
+        opened.commit()
+
+
+async def test_an_upgrade_keeps_what_is_stored(empty_database_url):
+    """From the first schema with rows in it: each row stays as it is, and the new rules hold for it from then on."""
+    upgrade_to(empty_database_url, "0001")
+    async with connect(empty_database_url) as connection:
+        for n in range(3):
+            await insert_minute(connection, START + n * MINUTE)
+        await connection.execute("UPDATE candles SET close = 101.5, source = 'rest' WHERE time = $1", START)
+        await insert_finding(connection, "no_trade", START + 3 * MINUTE, START + 4 * MINUTE)
+        await stop_clock(connection, START + 5 * MINUTE)
+        tables = ("candles", "candle_revisions", "data_quality", "market_clock", "minute_states")
+        before = [await connection.fetch(f"SELECT * FROM {table}") for table in tables]
+    assert upgrade(empty_database_url) == ("0001", HEAD)
+    async with connect(empty_database_url) as connection:
+        after = [await connection.fetch(f"SELECT * FROM {table}") for table in tables]
+        assert [sorted(rows) for rows in after] == [sorted(rows) for rows in before]
+        await connection.execute("UPDATE candles SET close = 100.5 WHERE time = $1", START)
+        reasons = await connection.fetch("SELECT reason FROM candle_revisions ORDER BY revision")
+        assert [row["reason"] for row in reasons] == ["newer values from rest", "conflict"]
 
 
 async def test_a_newer_schema_is_refused(connection, database_url):
@@ -135,7 +177,59 @@ async def test_a_change_keeps_the_old_values_and_dates_the_new_ones(connection):
     shared_columns = ("symbol", "time", "revision", "open", "high", "low", "close", "volume", "trades", "source")
     assert [kept[name] for name in shared_columns] == [before[name] for name in shared_columns]
     assert (kept["state"], kept["ingested_at"]) == ("provisional", before["ingested_at"])
-    assert kept["reason"] == "newer values from rest"
+    assert kept["reason"] == "conflict"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (("ws", 3), ("ws", 4), "late_frame"),
+        (("rest", 3), ("ws", 4), "late_frame"),
+        (("import:a", 3), ("ws", 4), "late_frame"),
+        (("ws", 3), ("rest", 4), "lost_tail"),
+        (("rest", 3), ("rest", 4), "lost_tail"),
+        (("ws", 3), ("rest", 3), "conflict"),
+        (("ws", 3), ("rest", 2), "newer values from rest"),
+        (("import:a", 3), ("rest", 2), "imported"),
+        (("import:a", None), ("rest", 3), "imported"),
+        (("import:a", 3), ("import:b", 2), "imported"),
+        (("ws", 3), ("hand", 3), "newer values from hand"),
+    ],
+)
+async def test_the_reason_of_a_change(connection, old, new, reason):
+    """Worked out from what was stored and what comes, whoever writes."""
+    await insert_minute(connection, trades=old[1])
+    await connection.execute("UPDATE candles SET source = $1", old[0])
+    await connection.execute("UPDATE candles SET close = 101.5, source = $1, trades = $2", *new)
+    assert await connection.fetchval("SELECT reason FROM candle_revisions") == reason
+
+
+@pytest.mark.parametrize(
+    ("state", "source", "trades", "kind"),
+    [
+        ("provisional", "ws", 4, None),
+        ("provisional", "rest", 4, None),
+        ("provisional", "rest", 3, "conflict"),
+        ("confirmed", "ws", 4, "correction"),
+        ("confirmed", "rest", 4, "correction"),
+        ("confirmed", "rest", 3, "conflict"),
+        ("confirmed", "hand", 3, None),
+    ],
+)
+async def test_what_contradicts_the_exchange_is_an_event(connection, state, source, trades, kind):
+    """A confirmed candle that changes, or two words of the exchange that differ: a finding, over at once."""
+    await insert_minute(connection)
+    await connection.execute("UPDATE candles SET state = $1", state)
+    await connection.execute("UPDATE candles SET close = 101.5, source = $1, trades = $2", source, trades)
+    rows = await connection.fetch("SELECT * FROM data_quality")
+    assert [row["kind"] for row in rows] == ([kind] if kind else [])
+    for row in rows:
+        assert (row["severity"], row["start_time"], row["end_time"]) == ("info", START, START + MINUTE)
+        assert row["resolved_at"] is not None
+        old = {"open": 100, "high": 102, "low": 99, "close": 101, "volume": 5, "trades": 3, "source": "ws"}
+        details = json.loads(row["details"])
+        assert details["old"] == {**old, "state": state}
+        assert details["new"] == {**old, "close": 101.5, "trades": trades, "source": source, "state": state}
 
 
 async def test_the_reason_of_a_change_can_be_said(connection):
@@ -145,6 +239,7 @@ async def test_the_reason_of_a_change_can_be_said(connection):
         await connection.execute("SET LOCAL btc.reason = 'reported by the exchange'")
         await connection.execute("UPDATE candles SET close = 101.5")
     assert await connection.fetchval("SELECT reason FROM candle_revisions") == "reported by the exchange"
+    assert await connection.fetchval("SELECT count(*) FROM data_quality") == 0
 
 
 async def test_a_change_of_state_alone_is_no_revision(connection):
@@ -207,6 +302,35 @@ async def test_a_resolved_finding_leaves_the_minute_missing(connection):
     await insert_minute(connection)
     await insert_finding(connection, "no_trade", START + MINUTE, START + 2 * MINUTE, resolved_at=START + 5 * MINUTE)
     assert await states(connection) == [(START, "provisional"), (START + MINUTE, "missing")]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_the_states_are_those_of_the_first_schema(connection, seed):
+    """The view is another since revision 0002, and means the same: compared minute by minute on random data."""
+    text = (MIGRATIONS / "versions" / "0001_tables.sql").read_text(encoding="utf-8")
+    (first,) = [part for part in text.split(";") if "CREATE VIEW minute_states" in part]
+    await connection.execute(first.replace("VIEW minute_states", "VIEW first_states"))
+    chance = random.Random(seed)
+    await stop_clock(connection, START + 200 * MINUTE + timedelta(seconds=chance.choice([0, 30])))
+    for symbol in ("ETH", "BTC"):
+        for n in sorted(chance.sample(range(5, 190), 60)):
+            await insert_minute(connection, START + n * MINUTE)
+        await connection.execute("UPDATE candles SET symbol = $1 WHERE symbol = 'BTC'", symbol)
+        for _ in range(30):
+            start = START + chance.randrange(0, 400) * MINUTE / 2
+            end = start + chance.randrange(1, 60) * MINUTE / 2
+            kind = chance.choice(["no_trade", "unrecoverable", "gap"])
+            await insert_finding(connection, kind, start, end, resolved_at=chance.choice([None, START]))
+        # What is without a range, or without an end, breaks nothing.
+        await insert_finding(connection, "unrecoverable", None, None)
+        await insert_finding(connection, "unrecoverable", START + 150 * MINUTE, datetime.max.replace(tzinfo=UTC))
+        await connection.execute("UPDATE data_quality SET symbol = $1 WHERE symbol = 'BTC'", symbol)
+    both = [
+        await connection.fetch(f"SELECT symbol, time, state FROM {view} ORDER BY symbol, time")
+        for view in ("minute_states", "first_states")
+    ]
+    assert len({row["state"] for row in both[0]}) == 4
+    assert both[0] == both[1]
 
 
 async def test_a_scaled_clock_ends_the_states_at_its_own_now(connection):
