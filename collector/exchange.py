@@ -47,10 +47,19 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Malformed(msgspec.Struct, frozen=True):
-    """A message or a row that cannot be read: why, and how it begins."""
+    """A message or a row that cannot be used.
+
+    Attributes:
+        reason: Why.
+        text: How it begins, fit to be stored.
+        coin: The exchange's name of the instrument, where it can be read.
+        time: The open of the candle, UTC, where it can be read.
+    """
 
     reason: str
     text: str
+    coin: str | None = None
+    time: datetime | None = None
 
 
 class Updates(msgspec.Struct, frozen=True):
@@ -72,20 +81,31 @@ class Refusal(msgspec.Struct, frozen=True):
     text: str
 
 
+class Pong(msgspec.Struct, frozen=True):
+    """The answer to our ping: the exchange's logic lives, not its socket alone."""
+
+
 class Ignored(msgspec.Struct, frozen=True):
-    """A message that says nothing about candles (an answer to a ping, a greeting, a channel we do not know)."""
+    """A message that says nothing about candles (a greeting, a channel that we do not know)."""
 
     channel: str
 
 
-Message = Updates | Ack | Refusal | Ignored | Malformed
+Message = Updates | Ack | Refusal | Pong | Ignored | Malformed
 
 
 class Markets(msgspec.Struct, frozen=True):
-    """What can be collected: the coin by the name that we give it, and the coins that no longer trade."""
+    """What can be collected.
+
+    Attributes:
+        coins: The coin by the name that we give it.
+        delisted: Coins that no longer trade.
+        ambiguous: The coins that a name could mean, where there is more than one and none stands out.
+    """
 
     coins: Mapping[str, str]
-    delisted: frozenset[str]
+    delisted: frozenset[str] = frozenset()
+    ambiguous: Mapping[str, tuple[str, ...]] = {}
 
 
 class Exchange(Protocol):
@@ -102,12 +122,16 @@ class Exchange(Protocol):
         ...
 
     @property
-    def market_requests(self) -> tuple[bytes, ...]:
-        """The bodies of the requests whose answers tell all markets."""
+    def status_request(self) -> bytes:
+        """The body of the request whose answer tells the exchange's time."""
         ...
 
     def subscribe_text(self, coin: str) -> str:
         """Return the message that subscribes to the 1m candles of a coin."""
+        ...
+
+    def unsubscribe_text(self, coin: str) -> str:
+        """Return the message that ends a subscription."""
         ...
 
     def ping_text(self) -> str:
@@ -122,11 +146,31 @@ class Exchange(Protocol):
         """Return the body of the request for the candles that open in a window."""
         ...
 
-    def parse_history(self, body: bytes, window: TimeRange) -> list[Update | Malformed]:
-        """Return the candles of an answer that open in the window, ascending. The last may still be open.
+    def parse_history(self, body: bytes) -> list[Update | Malformed]:
+        """Return all candles of an answer as they came: in any order, also outside of what was asked, open or closed.
 
         Raises:
             ExchangeError: If the answer is no list of candles.
+        """
+        ...
+
+    def parse_status(self, body: bytes) -> datetime:
+        """Return the exchange's time that the answer to ``status_request`` tells.
+
+        Raises:
+            ExchangeError: If the answer has another shape.
+        """
+        ...
+
+    def market_requests(self, symbols: Mapping[str, str | None], answers: Sequence[bytes] = ()) -> tuple[bytes, ...]:
+        """Return the bodies of the requests that are still to be made before the markets of the symbols are known.
+
+        Args:
+            symbols: Our names, each with the coin that the configuration states, or None.
+            answers: The answers so far, in the order of the requests. Ask again with them until nothing is left.
+
+        Raises:
+            ExchangeError: If an answer has another shape.
         """
         ...
 
@@ -136,6 +180,10 @@ class Exchange(Protocol):
         Raises:
             ExchangeError: If an answer has another shape.
         """
+        ...
+
+    def hint(self, symbol: str) -> str | None:
+        """Return a sentence for who looks for a well-known name that this exchange does not have, or None."""
         ...
 
     def request_weight(self, *, n_rows: int) -> int:
