@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from btc_core.model.candle import Candle, State
+from btc_core.model.candle import Candle
 from btc_core.model.timerange import MINUTE, TimeRange, merge_ranges
 from collector.minutes import rank
 
@@ -45,7 +45,7 @@ class Buffer:
             held = self._entries.get(key)
             if held is None:
                 self._entries[key] = _Entry(candle, due)
-            elif outranks(candle, held.candle):
+            elif rank(candle) > rank(held.candle):
                 self._entries[key] = _Entry(candle, min(due, held.due))
         n_dropped = max(0, len(self._entries) - self._capacity)
         for _ in range(n_dropped):
@@ -81,10 +81,3 @@ class Buffer:
         symbol, time = key
         del self._entries[key]
         self._lost[symbol] = merge_ranges([*self._lost.get(symbol, []), TimeRange(time, time + MINUTE)])
-
-
-def outranks(candle: Candle, held: Candle) -> bool:
-    """Return whether a version replaces a held one, as ``btc_store/sql/upsert_minutes.sql`` decides it."""
-    if candle.state is State.PROVISIONAL:
-        return held.state is State.PROVISIONAL and rank(candle) > rank(held)
-    return rank(candle)[0] >= rank(held)[0]

@@ -33,4 +33,7 @@ def configure_logging(*, is_debug: bool) -> None:
 
 def _value(value: object) -> str:
     text = str(value)
-    return json.dumps(text, ensure_ascii=False) if not text or any(c.isspace() or c in '"=' for c in text) else text
+    if text.isprintable() and text and not any(c in ' "=' for c in text):
+        return text
+    # What an exchange says goes into the log too: it must not begin a line or colour a terminal.
+    return json.dumps(text, ensure_ascii=not text.isprintable())

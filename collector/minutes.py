@@ -63,19 +63,6 @@ class Minutes:
             self._closed = {time: ranks for time, ranks in self._closed.items() if time >= now - self._memory}
         return best
 
-    def settle(self, candle: Candle) -> bool:
-        """Take a closed candle from another source than the stream; return whether it is at least as good as ours."""
-        held = self._open.get(candle.time, {}).get(candle.symbol)
-        known = rank(held) if held is not None else self._closed.get(candle.time, {}).get(candle.symbol)
-        if known is not None and rank(candle) < known:
-            return False
-        if held is not None:
-            del self._open[candle.time][candle.symbol]
-            if not self._open[candle.time]:
-                del self._open[candle.time]
-        self._closed.setdefault(candle.time, {})[candle.symbol] = rank(candle)
-        return True
-
     def forget(self, symbol: str, lost: TimeRange) -> None:
         """Forget closed minutes of a symbol that were never stored: whatever comes for them next is news."""
         for time, ranks in self._closed.items():

@@ -1,4 +1,4 @@
-"""The collector as a process: tasks, sockets and timers around the pure ``Session`` and ``Buffer``.
+"""The collector as a process: tasks, sockets and timers around the pure ``Session``.
 
 What decides is there; here is only who waits for what. Reading the socket never waits for the database, and no task
 waits for another's network.
@@ -6,53 +6,57 @@ waits for another's network.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 
-from websockets.exceptions import WebSocketException
-
-from btc_core.config import CollectorConfig
 from btc_core.errors import ConfigError, DatabaseError, ExchangeError
-from btc_core.model.candle import Candle
-from btc_core.model.clock import ClockScale
+from btc_core.model.timerange import MINUTE, TimeRange, floor_minute, format_time
 from btc_store.settings import Settings, refuse_scaled_mainnet
-from collector.backfill import Backfill
+from collector.alarms import Alarms
 from collector.backoff import Backoff
-from collector.buffer import Buffer
-from collector.exchange import Exchange, Malformed
-from collector.health import Status, serve_health
-from collector.journal import Journal
-from collector.rest import RestClient, open_rest
-from collector.session import Action, Alarm, Fetch, Reconnect, Send, Session, Store, Timing
-from collector.store import Store as CandleStore
-from collector.store import open_store
-from collector.stream import NETWORK_SECONDS, Stream
+from collector.clock import keep_clock
+from collector.confirm import Confirmer
+from collector.exchange import Exchange
+from collector.health import Status, SymbolStatus, serve_health
+from collector.ledger import Kind
+from collector.metrics import Metrics
+from collector.notes import Notes
+from collector.parts import GULP_SECONDS, buffer_of, network_seconds_of, plan_of, session_of, watch_of
+from collector.recorder import Recorder
+from collector.rest import RestClient, limits_of, open_rest
+from collector.session import (
+    Action,
+    Alarm,
+    Dispute,
+    Drop,
+    Late,
+    Look,
+    Mark,
+    Quarantine,
+    Replace,
+    Send,
+    Works,
+)
+from collector.session import Store as Keep
+from collector.spool import Spool
+from collector.store import Store, open_store
+from collector.stream import Connections
 from collector.symbols import Resolution, resolve
 from collector.waits import Waits
+from collector.writer import Writer
 
 logger = logging.getLogger(__name__)
 
-# Real seconds: a ping more often helps nobody, and a last flush that takes longer is left to the next start.
-PING_SECONDS = 0.25
-LAST_FLUSH_SECONDS = 10.0
-# Longest wait between two tries to reach the database, and the exchange's list of markets.
-DATABASE_WAIT_SECONDS = 30.0
+# Longest wait between two tries to get the exchange's list of markets, and how often it is looked at again.
 MARKETS_WAIT_SECONDS = 60.0
+MARKETS_EVERY_SECONDS = 86_400.0
+# Market seconds: by less, deadlines may be late.
+SET_BACK_SECONDS = 5.0
 
 
-def timing_of(config: CollectorConfig, clock: ClockScale) -> Timing:
-    """Return the session's deadlines in market time; what waits for a network is never below its real minimum."""
-
-    def at_least(market_seconds: float, real_seconds: float) -> timedelta:
-        return timedelta(seconds=max(market_seconds, real_seconds * clock.rate))
-
-    return Timing(
-        close_after=timedelta(seconds=config.close_after_seconds),
-        ping=at_least(config.ping_seconds, PING_SECONDS),
-        silence=at_least(config.silence_seconds, NETWORK_SECONDS),
-        ack=at_least(Timing().ack.total_seconds(), NETWORK_SECONDS),
-    )
+class _ClockSetBackError(Exception):
+    """Our clock was ahead: every deadline lies too late by as much."""
 
 
 async def collect(settings: Settings, exchange: Exchange, stop: asyncio.Event) -> None:
@@ -64,7 +68,7 @@ async def collect(settings: Settings, exchange: Exchange, stop: asyncio.Event) -
         DatabaseError: If the database cannot be used at the start.
     """
     refuse_scaled_mainnet(settings)
-    work = asyncio.create_task(_work(settings, exchange))
+    work = asyncio.create_task(_work_on(settings, exchange))
     stopping = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait((work, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -76,67 +80,168 @@ async def collect(settings: Settings, exchange: Exchange, stop: asyncio.Event) -
     logger.info("collector stopped")
 
 
+async def _work_on(settings: Settings, exchange: Exchange) -> None:
+    """Work, and begin anew by what the table knows when the clock was set back: there is no other memory to trust."""
+    while True:
+        try:
+            await _work(settings, exchange)
+        except _ClockSetBackError:
+            logger.warning("begin anew, the clock was set back")
+
+
 async def _work(settings: Settings, exchange: Exchange) -> None:
     waits = Waits(settings)
+    metrics = Metrics()
+    config = settings.config.collector
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_store(settings))
-        rest = await stack.enter_async_context(open_rest(settings.api_url, exchange, waits))
-        collector = Collector(settings, exchange, waits, store, rest)
-        port = await stack.enter_async_context(serve_health(settings.collector_port, collector.status))
+        limits = limits_of(config, settings.clock, exchange, n_symbols=len(settings.config.symbols))
+        opening = open_rest(settings.api_url, exchange, waits, limits, count=metrics.rest_requests)
+        rest = await stack.enter_async_context(opening)
+        folder = settings.collector_folder
+        spool = Spool(folder, await store.identity(), megabytes=config.spool_megabytes)
+        stack.callback(spool.close)
+        alarms = Alarms(metrics.alarms)
+        recorder = None
+        if config.record_frames:
+            recorder = Recorder(folder / "frames", keep=timedelta(days=config.record_days), alarms=alarms)
+            await stack.enter_async_context(recorder)
+        collector = Collector(
+            settings,
+            exchange,
+            waits=waits,
+            store=store,
+            rest=rest,
+            spool=spool,
+            recorder=recorder,
+            alarms=alarms,
+            metrics=metrics,
+        )
+        serving = serve_health(settings.collector_port, collector.status, metrics.render)
+        port = await stack.enter_async_context(serving)
         logger.info("collector started", extra={"http_port": port, "database": settings.shown_database})
         await collector.run()
 
 
 class Collector:
-    """The tasks of one process."""
+    """The tasks of one process, and where each action of the session goes."""
 
     def __init__(
-        self, settings: Settings, exchange: Exchange, waits: Waits, store: CandleStore, rest: RestClient
+        self,
+        settings: Settings,
+        exchange: Exchange,
+        *,
+        waits: Waits,
+        store: Store,
+        rest: RestClient,
+        spool: Spool,
+        recorder: Recorder | None,
+        alarms: Alarms,
+        metrics: Metrics,
     ) -> None:
-        self._settings = settings
-        self._config = settings.config.collector
-        self._exchange = exchange
-        self._waits = waits
-        self._store = store
-        self._rest = rest
-        self._timing = timing_of(self._config, settings.clock)
-        self._journal = Journal()
-        self._buffer = Buffer(
-            capacity=int(self._config.buffer_candles),
-            flush_candles=int(self._config.flush_candles),
-            flush_after=timedelta(seconds=self._config.flush_seconds),
-        )
-        self._backfill = Backfill(
-            window=exchange.history_window,
-            ask=lambda fetch: rest.history(fetch, close_after=self._timing.close_after),
-            deliver=self._deliver,
+        config = settings.config.collector
+        self._settings, self._exchange, self._waits = settings, exchange, waits
+        self._store, self._rest, self._recorder = store, rest, recorder
+        self._alarms, self._metrics = alarms, metrics
+        self._config = config
+        self._plan = plan_of(config, exchange)
+        self._session = session_of(settings, exchange, self._plan)
+        self._writer = Writer(
+            store,
+            buffer_of(config),
+            spool,
+            lost=lambda symbol, minutes: self._do(self._session.lost(symbol, minutes, waits.now())),
+            first_wait=config.backoff_min_seconds,
             waits=waits,
+            alarms=self._alarms,
+            metrics=metrics,
+        )
+        self._notes = Notes(store, waits, self._alarms)
+        self._watch = watch_of(config)
+        self._confirmer = Confirmer(
+            self._session,
+            rest,
+            self._writer,
+            store,
+            do=self._do,
+            watch=self._watch,
+            confirm_after=self._plan.confirm_after,
+            waits=waits,
+            alarms=self._alarms,
+            metrics=metrics,
+        )
+        self._connections = Connections(
+            settings.ws_url,
+            self,
+            make_backoff=lambda: Backoff(first=config.backoff_min_seconds, cap=config.backoff_max_seconds),
+            limit=config.connections_a_minute,
+            network_seconds=network_seconds_of(settings.clock),
+            gulp_seconds=settings.clock.real_seconds(GULP_SECONDS),
+            waits=waits,
+            alarms=self._alarms,
         )
         self._resolution = Resolution({}, {})
-        self._session = Session(exchange, {}, {}, self._timing)
-        self._stream = Stream(
-            settings.ws_url,
-            opened=lambda: self._do(self._session.connected(waits.now())),
-            heard=lambda message: self._do(self._session.frame(message, waits.now())),
-            closed=lambda: self._do(self._session.disconnected(waits.now())),
-        )
+        self._workers: dict[str, list[asyncio.Task[None]]] = {}
         self._deadline_moved = asyncio.Event()
-        self._buffer_filled = asyncio.Event()
+
+    # What the connections tell
+
+    def opened(self, number: int) -> None:
+        """Take a new connection."""
+        logger.info("connected", extra={"address": self._settings.ws_url, "link": number})
+        self._do(self._session.connected(number, self._waits.now()))
+
+    def heard(self, number: int, message: bytes) -> None:
+        """Take a message."""
+        now = self._waits.now()
+        self._metrics.frames.inc()
+        if self._recorder is not None:
+            self._recorder.record(message, now)
+        actions = self._session.frame(number, message, now)
+        if actions:
+            self._do(actions)
+
+    def closed(self, number: int, reason: str) -> None:
+        """Take the end of a connection."""
+        self._metrics.reconnects(reason)
+        self._do(self._session.disconnected(number, self._waits.now()))
+
+    # What is seen from outside
 
     def status(self) -> Status:
         """Return what the health pages show."""
-        wanted = [symbol for symbol in self._settings.config.symbols if symbol not in self._resolution.refused]
         return Status(
             now=self._waits.now(),
-            newest={symbol: self._store.newest.get(symbol) for symbol in wanted},
+            symbols={symbol: self._symbol_status(symbol, coin) for symbol, coin in self._session.coins.items()},
             refused=self._resolution.refused,
-            is_connected=self._stream.is_open,
-            n_messages=self._session.n_messages,
-            n_stored=self._store.n_stored,
-            n_connections=self._stream.n_connections,
-            n_buffered=len(self._buffer),
+            n_links=self._connections.n_open,
+            n_buffered=self._writer.n_buffered,
+            n_spooled=self._writer.n_spooled,
             rest_weight=self._rest.weight,
+            rest_paused_until=self._rest.paused_until,
+            clock_offset_seconds=self._watch.offset.total_seconds(),
+            may_confirm=self._watch.may_confirm,
+            is_database_away=self._writer.is_away,
+            rate=self._settings.clock.rate,
         )
+
+    def _symbol_status(self, symbol: str, coin: str) -> SymbolStatus:
+        ledger = self._session.ledger(symbol)
+        until = self._session.quarantined_until(coin)
+        return SymbolStatus(
+            coin=coin,
+            newest=self._store.newest.get(symbol),
+            newest_confirmed=ledger.newest_settled,
+            last_frame_at=self._session.last_frame.get(symbol),
+            n_missing=ledger.n_minutes(Kind.MISSING),
+            n_provisional=ledger.n_minutes(Kind.DISPUTED) + ledger.n_minutes(Kind.ENDED),
+            n_no_trade=ledger.n_minutes(Kind.QUIET),
+            trouble=None
+            if until is None
+            else f"{coin} is in quarantine until {format_time(until)}: REST alone brings it",
+        )
+
+    # The tasks
 
     async def run(self) -> None:
         """Find the symbols' coins, then collect them for ever; when cancelled, store what is closed.
@@ -145,19 +250,27 @@ class Collector:
             ConfigError: If the exchange knows none of the symbols.
             DatabaseError: If the stored minutes cannot be read.
         """
-        since = self._settings.now() - self._exchange.history_depth
-        covered = await self._store.read_covered(list(self._settings.config.symbols), since=since)
-        self._resolution = await self._resolve()
-        self._session = Session(self._exchange, self._resolution.coins, covered, self._timing)
+        others = await self._store.other_collectors()
+        if others:
+            logger.warning("another collector writes to this database", extra={"n_others": others})
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._keep_connected())
+                tasks.create_task(self._writer.run())
+                tasks.create_task(self._notes.run())
+                tasks.create_task(self._keep_clock())
+                await self._follow(tasks, await self._resolve())
+                self._refuse_nothing()
                 tasks.create_task(self._keep_time())
-                tasks.create_task(self._keep_stored())
-                for symbol in self._resolution.coins:
-                    tasks.create_task(self._backfill.work(symbol))
+                tasks.create_task(self._connections.run())
+                tasks.create_task(self._keep_resolved(tasks))
+        except* (ConfigError, DatabaseError, _ClockSetBackError) as group:
+            raise group.exceptions[0] from None
         finally:
-            await self._flush_last()
+            await self._writer.flush_last()
+
+    def _refuse_nothing(self) -> None:
+        if not self._resolution.coins:
+            raise ConfigError(f"nothing to collect: {'; '.join(self._resolution.refused.values())}")
 
     async def _resolve(self) -> Resolution:
         """Ask which coins the symbols are, until the exchange answers: an unknown coin would end every connection."""
@@ -165,105 +278,114 @@ class Collector:
         backoff = Backoff(first=self._config.backoff_min_seconds, cap=MARKETS_WAIT_SECONDS)
         while True:
             try:
-                resolution = resolve(symbols, await self._rest.markets())
-                break
+                markets = await self._rest.markets(symbols)
+                return resolve(symbols, markets, self._exchange, await self._store.coins())
             except ExchangeError as error:
                 wait = backoff.next_wait()
-                logger.warning("no list of markets yet", extra={"reason": str(error), "wait_seconds": round(wait, 1)})
+                fields = {"reason": str(error), "wait_seconds": round(wait, 1)}
+                self._alarms.warn("no list of markets yet", fields)
                 await self._waits.sleep(wait)
-        for symbol, reason in resolution.refused.items():
-            logger.error("symbol refused", extra={"symbol": symbol, "reason": reason})
-        if not resolution.coins:
-            raise ConfigError(f"nothing to collect: {'; '.join(resolution.refused.values())}")
-        return resolution
 
-    async def _keep_connected(self) -> None:
-        """Hold a connection to the exchange, over and over."""
-        backoff = Backoff(first=self._config.backoff_min_seconds, cap=self._config.backoff_max_seconds)
+    async def _follow(self, tasks: asyncio.TaskGroup, resolution: Resolution) -> None:
+        """Collect what can be collected now, and nothing else."""
+        for symbol, reason in resolution.refused.items():
+            if self._resolution.refused.get(symbol) != reason:
+                self._metrics.alarms("symbol refused")
+                logger.error("symbol refused", extra={"symbol": symbol, "reason": reason})
+        for symbol in [symbol for symbol in self._session.coins if symbol not in resolution.coins]:
+            self._do(self._session.end(symbol))
+            for worker in self._workers.pop(symbol):
+                worker.cancel()
+        self._resolution = resolution
+        for symbol, coin in resolution.coins.items():
+            if symbol not in self._session.coins:
+                await self._begin(tasks, symbol, coin)
+        await self._store.remember_coins(resolution.coins)
+
+    async def _begin(self, tasks: asyncio.TaskGroup, symbol: str, coin: str) -> None:
+        now = self._waits.now()
+        oldest = floor_minute(now - self._plan.depth) + MINUTE
+        known = await self._store.known(symbol, oldest)
+        # Between what was stored last and what history still has: no exchange will tell it any more.
+        lost_from = known.before + MINUTE if known.before is not None else oldest
+        actions = self._session.begin(
+            symbol,
+            coin,
+            first=known.first,
+            runs=[(run.range, run.state) for run in known.runs],
+            lost=TimeRange(lost_from, oldest) if lost_from < oldest else None,
+            now=now,
+        )
+        self._workers[symbol] = [
+            tasks.create_task(self._confirmer.work(symbol, is_urgent=is_urgent)) for is_urgent in (True, False)
+        ]
+        self._do(actions)
+
+    async def _keep_resolved(self, tasks: asyncio.TaskGroup) -> None:
+        """Look once a day which coins the symbols are: pairs are renamed, coins are delisted."""
         while True:
+            await self._waits.sleep(MARKETS_EVERY_SECONDS)
             try:
-                reason = await self._stream.converse()
-            except (OSError, TimeoutError, WebSocketException) as error:
-                reason = f"{type(error).__name__} {error}".strip()
-            if self._session.had_candle:
-                backoff.reset()
-            wait = backoff.next_wait()
-            self._journal.warn("connection ended", {"reason": reason, "wait_seconds": round(wait, 2)})
-            await self._waits.sleep(wait)
+                await self._follow(tasks, await self._resolve())
+            except DatabaseError as error:
+                self._alarms.warn("symbols are looked at again tomorrow", {"reason": str(error)})
+
+    async def _keep_clock(self) -> None:
+        """Compare our clock with the exchange's, for ever."""
+
+        def warn(event: str, fields: Mapping[str, str | int | float]) -> None:
+            self._alarms.warn(event, fields)
+            if float(fields.get("moved_seconds", 0)) < -SET_BACK_SECONDS:
+                raise _ClockSetBackError
+
+        await keep_clock(
+            self._waits.clock,
+            self._watch,
+            ask=self._rest.server_time,
+            sleep=self._waits.sleep,
+            warn=warn,
+        )
+
+    async def _keep_time(self) -> None:
+        """Tick when a deadline has come. It also ticks while there is no connection: minutes close all the same."""
+        while True:
+            await self._waits.until(self._session.next_deadline, self._deadline_moved)
+            deadline = self._session.next_deadline
+            if deadline is not None and deadline <= self._waits.now():
+                self._do(self._session.tick(self._waits.now()))
 
     def _do(self, actions: Sequence[Action]) -> None:
         """Do what the session wants. Never waits: every kind of work has its own task."""
         for action in actions:
             match action:
-                case Send(text):
-                    self._stream.send(text)
-                case Store(candles, is_urgent):
-                    self._keep(candles, is_urgent=is_urgent)
-                case Fetch():
-                    self._backfill.request(action)
-                case Reconnect(reason):
-                    self._stream.drop(reason)
-                case Alarm(event, fields):
-                    self._journal.warn(event, fields)
+                case Send(link, text):
+                    self._connections.send(link, text)
+                case Keep(candles, is_urgent):
+                    self._writer.keep(candles, is_urgent=is_urgent)
+                case Look(symbol):
+                    self._confirmer.look(symbol)
+                case Drop(link, reason, detail):
+                    self._alarms.warn("connection dropped", {"link": link, "reason": reason, "detail": detail})
+                    self._connections.drop(link, reason)
+                case _:
+                    self._tell(action)
         self._deadline_moved.set()
 
-    def _keep(self, candles: Sequence[Candle], *, is_urgent: bool) -> None:
-        n_dropped = self._buffer.add(candles, self._waits.now(), is_urgent=is_urgent)
-        if n_dropped:
-            self._journal.warn("buffer is full, oldest candles will be fetched again", {"n_dropped": n_dropped})
-        self._buffer_filled.set()
-
-    async def _deliver(self, fetch: Fetch, rows: Sequence[Candle | Malformed]) -> None:
-        """Store a window of history. It may wait for the database: nothing waits for it."""
-        actions = self._session.backfilled(fetch, rows)
-        stored = [action for action in actions if isinstance(action, Store)]
-        self._do([action for action in actions if not isinstance(action, Store)])
-        for action in stored:
-            await self._store.write(action.candles)
-        self._session.fetched(fetch)
-        n_candles = sum(len(action.candles) for action in stored)
-        logger.info("history stored", extra={"symbol": fetch.symbol, "n_candles": n_candles})
-
-    async def _keep_time(self) -> None:
-        """Tick when a deadline has come. It also ticks while there is no connection: minutes close all the same."""
-        while True:
-            deadline = self._session.next_deadline
-            if deadline is not None and deadline <= self._waits.now():
-                self._do(self._session.tick(self._waits.now()))
-                # A deadline that is always past must not keep the others from running.
-                await asyncio.sleep(0)
-            else:
-                await self._waits.until(deadline, self._deadline_moved)
-
-    async def _keep_stored(self) -> None:
-        """Flush the buffer when it is due. While the database is away the buffer fills, and nothing else stops."""
-        backoff = Backoff(first=self._config.backoff_min_seconds, cap=DATABASE_WAIT_SECONDS)
-        while True:
-            due = self._buffer.due_time
-            if due is None or due > self._waits.now():
-                await self._waits.until(due, self._buffer_filled)
-                continue
-            try:
-                await self._flush()
-                backoff.reset()
-            except DatabaseError as error:
-                wait = backoff.next_wait()
-                fields = {"reason": str(error), "n_buffered": len(self._buffer), "wait_seconds": round(wait, 2)}
-                self._journal.warn("database is away", fields)
-                await self._waits.sleep(wait)
-
-    async def _flush(self) -> None:
-        batch = self._buffer.batch()
-        await self._store.write(batch)
-        self._buffer.settle(batch)
-        for symbol, lost in self._buffer.take_lost():
-            self._do(self._session.lost(symbol, lost))
-
-    async def _flush_last(self) -> None:
-        try:
-            async with asyncio.timeout(LAST_FLUSH_SECONDS):
-                await self._flush()
-        except (DatabaseError, TimeoutError) as error:
-            # The next start fetches them: they are younger than the newest stored minute.
-            fields = {"n_candles": len(self._buffer), "reason": str(error)}
-            logger.warning("closed candles are left to the next start", extra=fields)
+    def _tell(self, action: Action) -> None:
+        """Do what is for people and for the record."""
+        match action:
+            case Mark() | Dispute():
+                self._notes.add(action)
+            case Quarantine(_, reason, _):
+                self._metrics.quarantined(reason)
+                self._notes.add(action)
+            case Replace(link):
+                self._connections.replace(link)
+            case Works(link):
+                self._connections.works(link)
+            case Late(seconds):
+                self._metrics.late_frames.observe(seconds)
+            case Alarm(event, fields):
+                self._alarms.warn(event, fields)
+            case _:
+                raise AssertionError(action)

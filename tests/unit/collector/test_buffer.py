@@ -3,11 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 import msgspec
-import pytest
 
 from btc_core.model.candle import Candle, State
 from btc_core.model.timerange import MINUTE, TimeRange
-from collector.buffer import Buffer, outranks
+from collector.buffer import Buffer
 
 NOW = datetime(2025, 2, 14, 12, tzinfo=UTC)
 
@@ -57,19 +56,12 @@ def test_the_better_version_of_a_minute_is_held():
     assert held.due_time == NOW + timedelta(seconds=30)
 
 
-@pytest.mark.parametrize(
-    ("new", "old", "expected"),
-    [
-        (candle(trades=2), candle(trades=1), True),
-        (candle(trades=1), candle(trades=1), False),
-        (candle(trades=9), candle(trades=1, state=State.CONFIRMED), False),
-        (candle(trades=1, state=State.CONFIRMED), candle(trades=1), True),
-        (candle(trades=1, state=State.CONFIRMED), candle(trades=2), False),
-    ],
-)
-def test_which_version_stays(new, old, expected):
-    """The buffer decides as the database does: confirmed over provisional, never fewer trades over more."""
-    assert outranks(new, old) is expected
+def test_of_two_versions_the_better_one_stays():
+    """More trades, or as many and more volume: not the one that came last."""
+    held = buffer()
+    for trades in (2, 3, 1):
+        held.add([candle(trades=trades)], NOW, is_urgent=False)
+    assert held.batch() == [candle(trades=3)]
 
 
 def test_a_version_that_came_during_the_write_stays():

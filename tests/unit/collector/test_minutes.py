@@ -52,30 +52,58 @@ def test_a_better_version_of_a_closed_minute_is_a_correction():
     assert book.see(candle(3)) is None
 
 
-def test_history_stands_unless_the_stream_saw_more():
-    """A settled minute is not closed again; a row with fewer trades than the stream saw is refused."""
-    book = minutes()
-    book.see(candle(5))
-    assert not book.settle(candle(4))
-    assert book.settle(candle(5))
-    assert book.close(CLOSE) == []
-    assert not book.settle(candle(4))
-
-
 def test_closed_minutes_are_forgotten_in_time():
-    """Memory is bounded: what is older than an hour is the database's matter."""
+    """Memory is bounded: after an hour a version is a new one, and the table decides which of the two is better."""
     book = minutes()
     book.see(candle(5))
     book.close(CLOSE)
-    book.see(candle(1, time=TIME + 2 * timedelta(hours=1)))
-    book.close(CLOSE + 2 * timedelta(hours=1))
-    assert book.settle(candle(4))
+    later = 61 * MINUTE
+    book.see(candle(1, time=TIME + later))
+    book.close(CLOSE + later)
+    assert book.see(candle(4)) is None
+    assert book.next_close == CLOSE
+    assert book.close(CLOSE + later) == [candle(4)]
+
+
+def test_within_the_hour_a_closed_minute_is_remembered():
+    """Also when others close after it."""
+    book = minutes()
+    book.see(candle(5))
+    book.close(CLOSE)
+    later = 55 * MINUTE
+    book.see(candle(1, time=TIME + later))
+    book.close(CLOSE + later)
+    assert book.see(candle(4)) is None
+    assert book.next_close is None
+    assert book.see(candle(6)) == candle(6)
 
 
 def test_a_lost_candle_is_news_again():
-    """What was closed and dropped before it was stored may come back with any number of trades."""
+    """What was closed and dropped before it was stored may come back with any number of trades; others may not."""
     book = minutes()
-    book.see(candle(5))
+    for symbol in ("BTC", "ETH"):
+        book.see(candle(5, symbol=symbol))
     book.close(CLOSE)
     book.forget("BTC", TimeRange(TIME, TIME + MINUTE))
-    assert book.settle(candle(4))
+    for symbol in ("BTC", "ETH"):
+        assert book.see(candle(4, symbol=symbol)) is None
+    assert book.close(CLOSE) == [candle(4)]
+
+
+def test_minutes_of_all_symbols_close_together_and_oldest_first():
+    """However late the tick comes, in whatever order they were seen; versions of two symbols are not compared."""
+    book = minutes()
+    book.see(candle(1, time=TIME + MINUTE))
+    book.see(candle(9, symbol="ETH"))
+    book.see(candle(2))
+    closed = book.close(CLOSE + 5 * MINUTE)
+    assert closed == [candle(9, symbol="ETH"), candle(2), candle(1, time=TIME + MINUTE)]
+
+
+def test_a_flat_row_counts_as_a_version():
+    """A minute without trades is a version with none: any trade is better, and it is no better than itself."""
+    book = minutes()
+    book.see(candle(0, volume=0))
+    assert book.close(CLOSE) == [candle(0, volume=0)]
+    assert book.see(candle(0, volume=0)) is None
+    assert book.see(candle(1)) == candle(1)

@@ -1,19 +1,34 @@
-"""The conversation with an exchange: deadlines, subscriptions, history, and what must not be believed."""
+"""The conversation with an exchange: subscriptions, deadlines, and what must not be believed."""
 
 import json
 from datetime import UTC, datetime, timedelta
 
-import msgspec
 import pytest
 
-from btc_core.model.candle import Candle, State
+from btc_core.model.candle import Candle, State, Verdict
 from btc_core.model.timerange import MINUTE, TimeRange, to_ms
-from collector.exchange import Malformed
 from collector.exchanges.hyperliquid import EXCHANGE
-from collector.session import Alarm, Fetch, Reconnect, Send, Session, Store, Timing
+from collector.ledger import Answer, Plan
+from collector.link import Timing
+from collector.session import (
+    Alarm,
+    Dispute,
+    Drop,
+    Late,
+    Look,
+    Mark,
+    Quarantine,
+    Replace,
+    Send,
+    Session,
+    Store,
+    Works,
+)
 
 NOON = datetime(2025, 2, 14, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+HOUR = timedelta(hours=1)
+PLAN = Plan(depth=EXCHANGE.history_depth, window=EXCHANGE.history_window)
 
 
 def frame(trades: int = 1, *, time: datetime = NOON, coin: str = "BTC", **data: object) -> str:
@@ -29,19 +44,21 @@ def ack(coin: str = "BTC") -> str:
     return json.dumps({"channel": "subscriptionResponse", "data": {"method": "subscribe", "subscription": asked}})
 
 
-def row(trades: int, *, time: datetime = NOON, **changes: object) -> Candle:
+def row(trades: int, *, time: datetime = NOON) -> Candle:
     """Return a confirmed row of history."""
-    usual = Candle(
+    return Candle(
         time=time, symbol="BTC", open=1, high=1, low=1, close=1, volume=trades, trades=trades, source="rest",
         state=State.CONFIRMED,
     )  # fmt: skip
-    return msgspec.structs.replace(usual, **changes)
 
 
-def session(**newest: datetime | None) -> Session:
-    """Return a session that collects BTC, or the given symbols from their newest stored minutes on."""
-    known = newest or {"BTC": NOON - MINUTE}
-    return Session(EXCHANGE, {symbol: symbol for symbol in known}, known, Timing())
+def session(*coins: str, now: datetime = NOON, always_trades: tuple[str, ...] = ()) -> Session:
+    """Return a session that collects coins under their own names, all stored up to now."""
+    one = Session(EXCHANGE, Timing(), PLAN, always_trades=always_trades, rotate_jitter=timedelta())
+    for coin in coins or ("BTC",):
+        stored = [(TimeRange(now - 90 * HOUR, now), "confirmed")]
+        one.begin(coin, coin, first=now - 90 * HOUR, runs=stored, lost=None, now=now)
+    return one
 
 
 def of(kind: type, actions: list) -> list:
@@ -49,214 +66,287 @@ def of(kind: type, actions: list) -> list:
     return [action for action in actions if isinstance(action, kind)]
 
 
-def test_a_connection_subscribes_first_and_then_fetches():
-    """Stream and history overlap only if the stream comes first; each symbol goes on from its newest minute."""
-    actions = session(BTC=NOON - timedelta(hours=2), ETH=NOON - timedelta(hours=1)).connected(NOON)
-    assert [json.loads(action.text)["subscription"]["coin"] for action in actions[:2]] == ["BTC", "ETH"]
-    assert actions[2:] == [
-        Fetch("BTC", "BTC", TimeRange(NOON - timedelta(hours=2, minutes=5), NOON)),
-        Fetch("ETH", "ETH", TimeRange(NOON - timedelta(hours=1, minutes=5), NOON)),
-    ]
+def subscribed(actions: list) -> list[tuple[int, str, str]]:
+    """Return which coins are subscribed to or unsubscribed from, and on which connection."""
+    sent = [(action.link, json.loads(action.text)) for action in of(Send, actions)]
+    return [(link, text["method"], text["subscription"]["coin"]) for link, text in sent if "subscription" in text]
 
 
-def test_an_empty_table_is_filled_as_far_back_as_the_exchange_goes():
-    """Nothing stored: the last 5000 minutes are asked for."""
-    (fetch,) = of(Fetch, session(BTC=None).connected(NOON))
-    assert fetch.range == TimeRange(NOON - 5000 * MINUTE, NOON)
+def run(one: Session, start: datetime, end: datetime, *, link: int = 1) -> list[tuple[datetime, object]]:
+    """Tick at every deadline, answer pings and subscriptions; return the actions and their times."""
+    done, at = [], start
+    while (deadline := one.next_deadline) is not None and deadline <= end:
+        at = max(at, deadline)
+        actions = one.tick(at)
+        done += [(at, action) for action in actions]
+        for send in of(Send, actions):
+            message = json.loads(send.text)
+            text = '{"channel":"pong"}' if message["method"] == "ping" else ack(message["subscription"]["coin"])
+            done += [(at, action) for action in one.frame(send.link, text, at)]
+    return done
 
 
-def test_a_gap_that_the_exchange_cannot_fill_is_told():
-    """After five days away the first two are beyond its history: an alarm, and the rest is fetched."""
-    actions = session(BTC=NOON - timedelta(days=5)).connected(NOON)
-    assert [alarm.event for alarm in of(Alarm, actions)] == ["minutes are older than the exchange's history"]
-    assert of(Fetch, actions)[0].range.start == NOON - 5000 * MINUTE
+# Connections
 
 
-def test_the_seam_is_closed_after_the_connect_and_after_its_minute():
-    """The minute under way at the connect may have had its last trade before: only history tells, once it is over."""
+def test_a_connection_subscribes_first_and_then_looks_for_what_was_missed():
+    """Stream and history overlap only if the stream comes first."""
+    actions = session("BTC", "ETH").connected(1, NOON)
+    assert subscribed(actions[:2]) == [(1, "subscribe", "BTC"), (1, "subscribe", "ETH")]
+    assert {action.symbol for action in actions[2:] if isinstance(action, Look)} == {"BTC", "ETH"}
+
+
+def test_a_symbol_that_comes_later_is_subscribed_to_on_every_connection():
+    """And one that goes is unsubscribed from, where it was."""
+    one = session("BTC")
+    one.connected(1, NOON)
+    later = one.begin("ETH", "ETH", first=None, runs=[], lost=None, now=NOON)
+    assert subscribed(later) == [(1, "subscribe", "ETH")]
+    assert subscribed(one.end("ETH")) == [(1, "unsubscribe", "ETH")]
+    assert one.coins == {"BTC": "BTC"}
+
+
+def test_an_unknown_coin_is_put_in_quarantine_and_the_others_run_on():
+    """A drop within a second is one coin's fault: subscribing one by one finds it, and 15 minutes pass without it."""
+    one = session("BTC", "BAD", "ETH")
+    one.connected(1, NOON)
+    assert of(Alarm, one.disconnected(1, NOON + 0.1 * SECOND)) == []
+    at = NOON + 2 * SECOND
+    assert subscribed(one.connected(2, at)) == [(2, "subscribe", "BTC")]
+    assert subscribed(one.frame(2, ack("BTC"), at)) == [(2, "subscribe", "BAD")]
+    (alarm,) = of(Alarm, one.disconnected(2, at + 0.1 * SECOND))
+    assert (alarm.event, alarm.fields["coin"]) == ("coin is in quarantine", "BAD")
+    at += 2 * SECOND
+    assert subscribed(one.connected(3, at)) == [(3, "subscribe", "BTC"), (3, "subscribe", "ETH")]
+    one.frame(3, ack("BTC"), at)
+    one.frame(3, ack("ETH"), at)
+    again = [(when, subscribed([action])) for when, action in run(one, at, at + 16 * MINUTE) if subscribed([action])]
+    assert again == [(NOON + 2.1 * SECOND + 15 * MINUTE, [(3, "subscribe", "BAD")])]
+
+
+def test_a_drop_after_everything_was_confirmed_puts_nothing_in_quarantine():
+    """A network that breaks in the first second is no coin's fault."""
+    one = session("BTC")
+    one.connected(1, NOON)
+    one.frame(1, ack(), NOON)
+    assert of(Alarm, one.disconnected(1, NOON + 0.2 * SECOND)) == []
+    assert subscribed(one.connected(2, NOON + SECOND)) == [(2, "subscribe", "BTC")]
+
+
+def test_a_subscription_that_is_never_confirmed_ends_two_connections_and_no_more():
+    """The second time the coin goes into quarantine, for the sake of the others."""
+    one = session("BTC", "ETH")
+    for number in (1, 2):
+        at = NOON + number * MINUTE
+        one.connected(number, at)
+        one.frame(number, ack("BTC"), at)
+        actions = one.tick(at + 10 * SECOND)
+        assert of(Drop, actions) == [Drop(number, "no_ack", "ETH")]
+        one.disconnected(number, at + 10 * SECOND)
+    assert [alarm.fields["coin"] for alarm in of(Alarm, actions)] == ["ETH"]
+    assert subscribed(one.connected(3, NOON + 3 * MINUTE)) == [(3, "subscribe", "BTC")]
+
+
+def test_a_candle_is_as_good_as_an_acknowledgement():
+    """An acknowledgement can fail to come while the stream flows."""
+    one = session("BTC")
+    one.connected(1, NOON)
+    assert of(Works, one.frame(1, frame(), NOON + SECOND)) == [Works(1)]
+    assert of(Works, one.frame(1, frame(2), NOON + SECOND)) == []
+    assert of(Drop, one.tick(NOON + 11 * SECOND)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "is_refused"),
+    [
+        ("Already subscribed: " + '{"type":"candle","coin":"BTC","interval":"1m"}', False),
+        ("Invalid subscription " + '{"type":"candle","coin":"BTC","interval":"1m"}', True),
+    ],
+)
+def test_an_error_ends_the_waiting_for_an_acknowledgement(text, is_refused):
+    """Subscribed already is subscribed; refused is told and tried again in a quarter of an hour."""
+    one = session("BTC")
+    one.connected(1, NOON)
+    actions = one.frame(1, json.dumps({"channel": "error", "data": text}), NOON)
+    assert [alarm.event for alarm in of(Alarm, actions)] == (
+        ["exchange refuses a message", "coin is in quarantine"] if is_refused else []
+    )
+    assert of(Drop, one.tick(NOON + 11 * SECOND)) == []
+
+
+def test_a_connection_without_messages_is_given_up():
+    """After 30 s, whatever it was: nobody is asked any more."""
     one = session()
-    at = NOON + 10 * SECOND
-    one.connected(at)
-    one.frame(ack(), at)
-    fetched = {}
-    while (deadline := one.next_deadline) < at + 3 * MINUTE:
-        for fetch in of(Fetch, one.tick(deadline)):
-            fetched[deadline] = fetch.range
-        one.frame('{"channel":"pong"}', deadline)
-    assert list(fetched) == [at + 20 * SECOND, NOON + MINUTE + 20 * SECOND]
-    assert all(asked.start <= NOON - 5 * MINUTE and asked.end == when for when, asked in fetched.items())
+    one.connected(1, NOON)
+    one.frame(1, ack(), NOON)
+    one.tick(NOON + 29 * SECOND)
+    one.frame(1, '{"channel":"pong"}', NOON + 29 * SECOND)
+    assert of(Drop, one.tick(NOON + 58 * SECOND)) == []
+    one.frame(1, '{"channel":"pong"}', NOON + 29 * SECOND)
+    assert of(Drop, one.tick(NOON + 59 * SECOND)) == [Drop(1, "silence", "")]
+    assert of(Send, one.tick(NOON + 90 * SECOND)) == []
 
 
-def test_after_history_came_the_next_connect_goes_on_from_there():
-    """What history covered is not asked for again; what only the stream brought is, for a lost frame is not seen."""
-    one = session(BTC=NOON - timedelta(days=1))
-    (fetch,) = of(Fetch, one.connected(NOON))
-    one.fetched(fetch)
-    one.disconnected(NOON + timedelta(hours=2))
-    (again,) = of(Fetch, one.connected(NOON + timedelta(hours=2)))
-    assert again.range == TimeRange(NOON - 5 * MINUTE, NOON + timedelta(hours=2))
+def test_connections_take_over_from_each_other_without_a_break():
+    """After 9,000 s another one is made; when it has been whole for 10 s the old one goes."""
+    one = session()
+    one.connected(1, NOON)
+    one.frame(1, ack(), NOON)
+    done = run(one, NOON, NOON + 9001 * SECOND)
+    assert [at for at, action in done if isinstance(action, Replace)] == [NOON + 9000 * SECOND]
+    at = NOON + 9001 * SECOND
+    one.connected(2, at)
+    assert of(Drop, one.frame(2, ack(), at + SECOND)) == []
+    drops = [(when, action) for when, action in run(one, at, at + MINUTE) if isinstance(action, Drop)]
+    assert drops == [(at + 11 * SECOND, Drop(1, "rotated"))]
 
 
-def test_history_that_never_came_is_asked_for_again():
-    """A connection that ended before its history was stored covers nothing."""
-    one = session(BTC=NOON - timedelta(days=1))
-    (first,) = of(Fetch, one.connected(NOON))
-    one.disconnected(NOON)
-    (second,) = of(Fetch, one.connected(NOON + MINUTE))
-    assert second.range.start == first.range.start
+# Minutes
 
 
 def test_a_minute_is_stored_three_seconds_after_its_end():
     """Source ws, provisional, urgent; and nothing before."""
     one = session()
-    one.connected(NOON)
-    one.frame(ack(), NOON)
-    assert of(Store, one.frame(frame(2), NOON + 5 * SECOND)) == []
+    one.connected(1, NOON)
+    one.frame(1, ack(), NOON)
+    assert of(Store, one.frame(1, frame(2), NOON + 5 * SECOND)) == []
     assert of(Store, one.tick(NOON + 62.9 * SECOND)) == []
     (store,) = of(Store, one.tick(NOON + 63 * SECOND))
     assert store.is_urgent
     assert [(c.time, c.trades, c.source, c.state) for c in store.candles] == [(NOON, 2, "ws", State.PROVISIONAL)]
 
 
-def test_a_minute_closes_without_a_connection():
-    """A connection lost in the middle of a minute does not keep the minute open."""
+def test_a_late_frame_corrects_its_minute_and_has_it_confirmed_anew():
+    """Stored at once; history is asked 15 s later; how late it was is counted."""
     one = session()
-    one.connected(NOON)
-    one.frame(frame(2), NOON + SECOND)
-    one.disconnected(NOON + 30 * SECOND)
-    assert one.next_deadline == NOON + 63 * SECOND
-    assert of(Store, one.tick(NOON + 63 * SECOND))
-
-
-def test_a_late_better_frame_is_a_correction():
-    """It is stored without haste, so that a burst of them becomes one."""
-    one = session()
-    one.connected(NOON)
-    one.frame(frame(2), NOON + SECOND)
+    one.connected(1, NOON)
+    one.frame(1, frame(2), NOON + 5 * SECOND)
     one.tick(NOON + 63 * SECOND)
-    (store,) = of(Store, one.frame(frame(3), NOON + 64 * SECOND))
-    assert not store.is_urgent
-    assert store.candles[0].trades == 3
-    assert of(Store, one.frame(frame(1), NOON + 64 * SECOND)) == []
-
-
-def test_a_ping_is_sent_every_fifteen_seconds():
-    """The exchange closes a connection to which it has sent nothing for 60 s."""
-    one = session()
-    one.connected(NOON)
-    one.frame(ack(), NOON + SECOND)
-    assert of(Send, one.tick(NOON + 14.9 * SECOND)) == []
-    assert of(Send, one.tick(NOON + 15 * SECOND)) == [Send('{"method":"ping"}')]
-    assert of(Send, one.tick(NOON + 15 * SECOND)) == []
-    assert of(Send, one.tick(NOON + 30 * SECOND)) == [Send('{"method":"ping"}')]
-
-
-def test_silence_ends_a_connection_once():
-    """Any message counts, also an answer to a ping; 30 s without one and the connection is dropped."""
-    one = session()
-    one.connected(NOON)
-    one.frame(ack(), NOON + 5 * SECOND)
-    assert of(Reconnect, one.tick(NOON + 34.9 * SECOND)) == []
-    one.frame('{"channel":"pong"}', NOON + 34.9 * SECOND)
-    assert of(Reconnect, one.tick(NOON + 35 * SECOND)) == []
-    assert of(Reconnect, one.tick(NOON + 65 * SECOND)) == [Reconnect("no message in time")]
-    assert of(Reconnect, one.tick(NOON + 66 * SECOND)) == []
-
-
-def test_a_missing_answer_to_a_subscription_ends_a_connection():
-    """An acknowledgement can fail to come: after 10 s the connection is of no use, and the reason names the coin."""
-    one = session(BTC=NOON, ETH=NOON)
-    one.connected(NOON)
-    one.frame(ack("BTC"), NOON + SECOND)
-    (reconnect,) = of(Reconnect, one.tick(NOON + 10 * SECOND))
-    assert "ETH" in reconnect.reason
-    assert "BTC" not in reconnect.reason
-
-
-def test_a_refused_subscription_does_not_end_the_others():
-    """It would be refused on the next connection too: an alarm, and the socket lives on."""
-    one = session(BTC=NOON, ETH=NOON)
-    one.connected(NOON)
-    one.frame(ack("BTC"), NOON)
-    refusal = 'Invalid subscription {"type":"candle","coin":"ETH","interval":"1m"}'
-    (alarm,) = one.frame(json.dumps({"channel": "error", "data": refusal}), NOON)
-    assert alarm.fields["coin"] == "ETH"
-    assert of(Reconnect, one.tick(NOON + 11 * SECOND)) == []
+    while one.ask("BTC", NOON + 75 * SECOND, is_urgent=True):
+        pass
+    actions = one.frame(1, frame(3), NOON + 90 * SECOND)
+    assert [candle.trades for store in of(Store, actions) for candle in store.candles] == [3]
+    assert of(Late, actions) == [Late(30.0)]
+    assert one.ask_time("BTC", NOON + 90 * SECOND) == NOON + 105 * SECOND
+    assert NOON in one.ask("BTC", NOON + 105 * SECOND, is_urgent=True).range
 
 
 @pytest.mark.parametrize(
-    ("text", "event"),
+    ("text", "reason"),
     [
-        (frame(coin="XYZ"), "candle of an unknown coin"),
-        (frame(time=NOON + MINUTE), "candle refused"),
-        (frame(time=NOON - timedelta(days=1)), "candle refused"),
-        (frame(time=NOON + 0.5 * SECOND), "candle refused"),
-        (frame(h="0.5"), "candle refused"),
-        (frame(o="nan"), "candle refused"),
-        (frame(v="0"), "candle refused"),
-        (frame(T=0), "message refused"),
-        ("{", "message refused"),
-        (json.dumps({"channel": "error", "data": "too many pending post requests"}), "exchange refuses a message"),
+        ("{", "truncated"),
+        ("null", "Expected"),
+        (frame(coin="XRP"), "not collected"),
+        (frame(time=NOON + 5 * MINUTE), "future"),
+        (frame(time=NOON - 81 * HOUR), "older than history"),
+        (frame(h="0.5"), "contradict"),
+        (frame(v="0"), "contradict"),
+        (frame(n=0), "contradict"),
+        (frame(l="-1"), "at least 0"),
+        (frame(l="0"), "positive"),
     ],
 )
-def test_what_cannot_be_true_is_an_alarm(text, event):
-    """Nothing of it is stored and nothing of it stops the collector."""
+def test_what_cannot_be_true_is_quarantined_with_its_text(text, reason):
+    """Never stored, never a crash, never dropped unseen."""
     one = session()
-    one.connected(NOON)
-    assert [action.event for action in one.frame(text, NOON)] == [event]
-    one.frame(ack(), NOON)
-    assert of(Store, one.tick(NOON + 10 * MINUTE)) == []
+    one.connected(1, NOON)
+    (item,) = of(Quarantine, one.frame(1, text, NOON + SECOND))
+    assert reason in item.reason
+    assert item.text == text
+    assert one.tick(NOON + HOUR) is not None
+    assert of(Store, one.tick(NOON + HOUR)) == []
 
 
-def test_a_clock_that_is_a_little_off_is_no_fault():
-    """A minute that opens some seconds from now is taken: clocks differ."""
-    assert session().frame(frame(time=NOON), NOON - 4 * SECOND) == []
-
-
-def test_greeting_and_unknown_channels_pass():
-    """Frames that say nothing about candles are messages all the same."""
+def test_a_jump_is_no_fault():
+    """A minute of −30 % is real."""
     one = session()
-    for text in ("Websocket connection established.", '{"channel":"news","data":[]}', '{"channel":"pong"}'):
-        assert one.frame(text, NOON) == []
-    assert one.n_messages == 3
+    one.connected(1, NOON)
+    assert of(Quarantine, one.frame(1, frame(5, o="1", h="1", l="0.7", c="0.7"), NOON + SECOND)) == []
 
 
-def test_only_a_usable_candle_counts_as_success():
-    """Acknowledgements and pongs do not start the backoff again."""
+# History
+
+
+def ask_about_noon(one: Session, now: datetime):
+    """Return the first question that is about the minute of noon."""
+    one.tick(now)
+    ask = one.ask("BTC", now, is_urgent=True)
+    assert ask is not None
+    assert NOON in ask.range
+    return ask
+
+
+def answer(ask, now: datetime, verdicts: dict[datetime, Verdict]) -> Answer:
+    """Return an answer with rows on both sides of the question."""
+    rows = (ask.window.start, now)
+    return Answer(verdicts=verdicts, rows=rows, settled_until=now - 15 * SECOND)
+
+
+def test_a_market_that_always_trades_alarms_when_it_does_not():
+    """The minute is marked in either case."""
+    now = NOON + 75 * SECOND
+    for always, events in (((), []), (("BTC",), ["no trades in a market that always trades"])):
+        one = session(always_trades=always)
+        ask = ask_about_noon(one, now)
+        actions = one.answered(ask, answer(ask, now, {}), [], now)
+        (mark,) = of(Mark, actions)
+        assert (mark.kind, mark.ranges) == ("no_trade", (TimeRange(NOON, NOON + MINUTE),))
+        assert [alarm.event for alarm in of(Alarm, actions)] == events
+
+
+def test_a_deaf_connection_is_dropped():
+    """History shows trades of a coin that the stream has not told for 90 s: the others may be missing too."""
+    one = session("BTC", "ETH")
+    one.connected(1, NOON - 2 * MINUTE)
+    for coin in ("BTC", "ETH"):
+        one.frame(1, ack(coin), NOON - 2 * MINUTE)
+    now = NOON + 75 * SECOND
+    one.frame(1, '{"channel":"pong"}', now)
+    ask = ask_about_noon(one, now)
+    told = one.answered(ask, answer(ask, now, {NOON: Verdict.NEW}), [row(5)], now)
+    assert of(Drop, told) == [Drop(1, "silent_coin", "BTC")]
+
+
+def test_a_quiet_coin_is_not_a_deaf_connection():
+    """No trades in history, or a flat row: there was nothing to tell."""
+    now = NOON + 75 * SECOND
+    for verdicts, rows in (({}, []), ({NOON: Verdict.NEW}, [row(0)])):
+        one = session()
+        one.connected(1, NOON - 2 * MINUTE)
+        one.frame(1, ack(), NOON - 2 * MINUTE)
+        ask = ask_about_noon(one, now)
+        assert of(Drop, one.answered(ask, answer(ask, now, verdicts), rows, now)) == []
+
+
+def test_what_history_has_no_longer_is_marked_and_told():
+    """After five days away the first part of them is lost."""
+    one = Session(EXCHANGE, Timing(), PLAN)
+    lost = TimeRange(NOON - 120 * HOUR, NOON - 80 * HOUR)
+    actions = one.begin("BTC", "BTC", first=NOON - 200 * HOUR, runs=[], lost=lost, now=NOON)
+    assert of(Mark, actions) == [Mark("BTC", "unrecoverable", (lost,), "error")]
+    assert [alarm.event for alarm in of(Alarm, actions)] == ["minutes are older than the exchange's history"]
+
+
+def test_a_lasting_dispute_is_written_down():
+    """History keeps having fewer trades than are stored."""
     one = session()
-    one.connected(NOON)
-    one.frame(ack(), NOON)
-    one.frame(frame(coin="XYZ"), NOON)
-    assert not one.had_candle
-    one.frame(frame(), NOON)
-    one.disconnected(NOON)
-    assert one.had_candle
-    one.connected(NOON)
-    assert not one.had_candle
+    now = NOON + 75 * SECOND
+    one.tick(now)
+    told = []
+    while now < NOON + HOUR:
+        ask = one.ask("BTC", now, is_urgent=True)
+        if ask is None:
+            now = min(now + MINUTE, one.ask_time("BTC", now) or now + MINUTE)
+            one.tick(now)
+            continue
+        times = [ask.range.start + i * MINUTE for i in range(ask.range.n_minutes)]
+        verdicts = {time: Verdict.FEWER if time == NOON else Verdict.SAME for time in times}
+        told += of(Dispute, one.answered(ask, answer(ask, now, verdicts), [], now))
+    assert told == [Dispute("BTC", (TimeRange(NOON, NOON + MINUTE),))]
 
 
-def test_history_is_stored_unless_the_stream_saw_more():
-    """Equal or more trades: stored. Fewer: an alarm, for one of the two is wrong. Nonsense: an alarm."""
+def test_a_candle_that_could_not_be_kept_is_asked_for():
+    """Neither memory nor disk had room: history brings it."""
     one = session()
-    (fetch,) = of(Fetch, one.connected(NOON))
-    one.frame(frame(5, time=NOON - MINUTE), NOON)
-    rows = [row(4, time=NOON - MINUTE), row(1), row(2, time=NOON - 2 * MINUTE, high=0.5), Malformed("odd", "{}")]
-    actions = one.backfilled(fetch, rows)
-    assert [action.event for action in of(Alarm, actions)] == [
-        "history has fewer trades than the stream", "row refused", "row refused",
-    ]  # fmt: skip
-    assert of(Store, actions) == [Store((row(1),), is_urgent=False)]
-    assert of(Store, one.backfilled(fetch, [row(5, time=NOON - MINUTE)]))
-    assert one.backfilled(fetch, []) == []
-
-
-def test_lost_candles_are_fetched_again():
-    """A candle that was closed and then dropped from a full buffer may come back by history."""
-    one = session()
-    one.connected(NOON)
-    one.frame(frame(5), NOON)
-    one.tick(NOON + 63 * SECOND)
-    lost = TimeRange(NOON, NOON + MINUTE)
-    (fetch,) = one.lost("BTC", lost)
-    assert fetch == Fetch("BTC", "BTC", lost)
-    assert of(Store, one.backfilled(fetch, [row(4)]))
+    one.lost("BTC", TimeRange(NOON - 3 * MINUTE, NOON - 2 * MINUTE), NOON)
+    assert one.ask("BTC", NOON, is_urgent=True).range.start == NOON - 3 * MINUTE

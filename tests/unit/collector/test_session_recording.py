@@ -2,7 +2,7 @@
 
 import csv
 import gzip
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,11 +11,16 @@ import pytest
 from btc_core.model.candle import Candle, State
 from btc_core.model.timerange import EPOCH, MINUTE, to_ms
 from collector.exchanges.hyperliquid import EXCHANGE
-from collector.session import Alarm, Reconnect, Session, Store, Timing
+from collector.ledger import Plan
+from collector.link import Timing
+from collector.session import Action, Alarm, Drop, Late, Quarantine, Session, Store
 
 ROOT = Path(__file__).resolve().parents[3]
 FIXTURES = ROOT / "tests" / "fixtures" / "hyperliquid"
 SHARED = ROOT.parent / "shared" / "hyperliquid"
+DAY = timedelta(days=1)
+# The last frame of a minute came at most so long after its end, on the recorded day.
+LATEST_SECONDS = 2.6
 
 
 def recorded(lines: Iterable[str]) -> Iterator[tuple[datetime, str]]:
@@ -27,29 +32,34 @@ def recorded(lines: Iterable[str]) -> Iterator[tuple[datetime, str]]:
 
 def play(frames: Iterable[tuple[datetime, str]], coin: str) -> list[tuple[datetime, Candle]]:
     """Play frames as a socket would, ticks at every deadline, and return what is stored and when."""
-    session = Session(EXCHANGE, {coin: coin}, {}, Timing(silence=timedelta(days=1)))
+    # Recordings hold no pongs, and a thin market is silent for long.
+    timing = Timing(silence=DAY, ping=DAY)
+    session = Session(EXCHANGE, timing, Plan(depth=EXCHANGE.history_depth, window=EXCHANGE.history_window))
     stored: list[tuple[datetime, Candle]] = []
     started, at = False, EPOCH
 
-    def tick_until(end):
+    def tick_until(end: datetime) -> None:
         nonlocal at
         while (deadline := session.next_deadline) is not None and deadline <= end:
             at = deadline
             keep(session.tick(at))
         at = end
 
-    def keep(actions):
-        assert not [action for action in actions if isinstance(action, Alarm | Reconnect)]
+    def keep(actions: Sequence[Action]) -> None:
+        assert not [action for action in actions if isinstance(action, Alarm | Drop | Quarantine)]
+        late = [action.seconds for action in actions if isinstance(action, Late)]
+        assert all(0 <= seconds < LATEST_SECONDS for seconds in late)
         stores = [action for action in actions if isinstance(action, Store)]
         stored.extend((at, candle) for store in stores for candle in store.candles)
 
     for received, frame in frames:
         if not started:
             at, started = received, True
-            keep(session.connected(at))
-            keep(session.frame(f'{{"channel":"subscriptionResponse","data":{subscription(coin)}}}', at))
+            keep(session.begin(coin, coin, first=None, runs=[], lost=None, now=at))
+            keep(session.connected(1, at))
+            keep(session.frame(1, f'{{"channel":"subscriptionResponse","data":{subscription(coin)}}}', at))
         tick_until(received)
-        keep(session.frame(frame, at))
+        keep(session.frame(1, frame, at))
     tick_until(at + MINUTE + timedelta(seconds=3))
     return stored
 
