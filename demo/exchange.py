@@ -1,8 +1,8 @@
 """The demo exchange: a server on loopback that speaks the exchange's protocol over WebSocket and REST.
 
 ``serve_exchange`` starts one from a feed. It serves 1m candles on the WebSocket; larger intervals and other channels
-are acknowledged and silent. REST answers every interval. Faults have two seams: the switches of ``Exchange``
-(``drop_connections``, ``outage``), and ``Link``, through which each frame of a connection goes.
+are acknowledged and silent. REST answers every interval. Without a script it has no faults, and the limits of the real
+one; what goes wrong is in ``demo/faults``, and every frame, handshake and answer passes by the faults under way.
 """
 
 import asyncio
@@ -10,70 +10,46 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from http import HTTPStatus
 
 import msgspec
-from websockets.asyncio.connection import broadcast
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 
+from btc_core.errors import ConfigError, near_misses
 from btc_core.model.clock import ClockScale
 from btc_core.model.timerange import to_ms
 from demo import protocol
+from demo.agenda import Agenda
+from demo.answer import Answer, Query, read_query, text_answer, weight_of
 from demo.doorway import doorway_to
+from demo.faults.fault import Fault
+from demo.faults.market import RenamedPair
+from demo.faults.script import Script
+from demo.faults.spells import RULES, Spells
+from demo.faults.stage import Stage
 from demo.feeds import Feed
 from demo.http import HttpRequest, serve_requests
-from demo.info import Answer, answer_info, is_known, text_answer
+from demo.info import answer_info, is_known
+from demo.link import Link, Sending
+from demo.meter import Meter
 from demo.playback import Playhead, frames_per_minute
-from demo.protocol import Ping, Post, Subscribe, Subscription, Unreadable
-from demo.wire import Frame
+from demo.protocol import Ping, Post, Subscribe, Unreadable
+from demo.tape import Tape
+from demo.wire import Frame, Row
 
 logger = logging.getLogger(__name__)
 
-# A client that does not read gets so many bytes ahead of it, then loses the connection.
-MOST_BACKLOG_BYTES = 8_000_000
 # The exchange closes 90 to 155 ms after an unknown coin (PROTOCOL.md, section 7).
-UNKNOWN_COIN_SECONDS = 0.1
+UNKNOWN_COIN_MS = 100
 # So far behind (real time), the frames inside a minute are skipped and only its best one is sent.
 PATIENCE_SECONDS = 0.25
-OUTAGE_PAGE = (
-    "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n"
-    "<center><h1>502 Bad Gateway</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
-)
-
-
-class Link:
-    """One client's WebSocket connection, as the exchange sees it.
-
-    Every frame to the client goes through ``deliver``: a fault script overrides it to hold back, drop, repeat or spoil
-    frames, and gives its class to ``serve_exchange``.
-
-    Attributes:
-        number: 1 for the first connection since the server started.
-        subscriptions: What the client has subscribed to.
-    """
-
-    def __init__(self, connection: ServerConnection, number: int) -> None:
-        self.number = number
-        self.subscriptions: set[Subscription] = set()
-        self._connection = connection
-
-    def deliver(self, text: str) -> None:
-        """Send a frame without waiting for the client."""
-        if self._connection.transport.get_write_buffer_size() > MOST_BACKLOG_BYTES:
-            logger.warning("a client does not read: connection dropped", extra={"link": self.number})
-            self.abort()
-            return
-        broadcast((self._connection,), text)
-
-    def abort(self) -> None:
-        """End the connection without a close frame: the client sees code 1006."""
-        self._connection.transport.abort()
-
-    async def close(self, code: int, reason: str) -> None:
-        """End the connection with a close frame."""
-        await self._connection.close(code, reason)
+# A handshake may take so long (real time): longer than any client waits for one that hangs.
+HANDSHAKE_SECONDS = 60
+NO_FAULTS = Script()
 
 
 class Exchange:
@@ -82,36 +58,73 @@ class Exchange:
     Attributes:
         ws_url: Address of the WebSocket.
         api_url: Address of REST, up to and including ``/info``.
-        outage: While true, REST answers 502 with a page of HTML, as the edge does.
-        links: The open WebSocket connections, oldest first.
         n_links: How many WebSocket connections there were, the open ones included.
     """
 
-    def __init__(self, feed: Feed, clock: ClockScale, make_link: Callable[[ServerConnection, int], Link]) -> None:
+    def __init__(
+        self, feed: Feed, clock: ClockScale, make_link: Callable[[ServerConnection, int], Link] = Link, *, seed: int = 0
+    ) -> None:
         self.ws_url = ""
         self.api_url = ""
-        self.outage = False
-        self.links: list[Link] = []
         self.n_links = 0
-        self._feed = feed
         self._clock = clock
         self._make_link = make_link
-        self._playheads: dict[str, Playhead] = {}
+        self._tape = Tape(feed)
         self._changed = asyncio.Event()
+        self._agenda = Agenda(self._changed.set)
+        self._stage = Stage(
+            clock=clock, now_ms=self.now_ms, n_open=self._n_open, agenda=self._agenda, tape=self._tape, seed=seed
+        )
+        self._spells = Spells(self._stage)
+        self._guests: set[ServerConnection] = set()
+        self._playheads: dict[str, Playhead] = {}
+
+    @property
+    def links(self) -> list[Link]:
+        """The open WebSocket connections, oldest first."""
+        return self._stage.links
+
+    @property
+    def connects(self) -> Meter:
+        """The attempts to connect, by address, the refused ones included."""
+        return self._stage.connects
+
+    @property
+    def weights(self) -> Meter:
+        """The weight of requests to REST, by address."""
+        return self._stage.weights
 
     def now_ms(self) -> int:
         """Return the present instant on the exchange's clock, milliseconds since 1970."""
         return to_ms(self._clock.instant(time.time()))
 
-    def drop_connections(self) -> None:
-        """End every WebSocket connection at once, without a close frame."""
-        for link in tuple(self.links):
-            link.abort()
+    def truth(self, coin: str, minute: int) -> Row | None:
+        """Return what REST says of a minute in the end, with the changes of the faults that were begun so far.
+
+        Args:
+            coin: Its name now.
+            minute: Its number since 1970.
+        """
+        return self._tape.final_row(coin, minute)
+
+    def schedule(self, faults: Iterable[Fault]) -> None:
+        """Begin faults in their time, counted from now."""
+        self._spells.schedule(faults)
+
+    def begin(self, fault: Fault) -> None:
+        """Begin a fault now; it ends after its own duration, or by ``end``. A rule takes the place of the same rule."""
+        self._spells.begin(fault, self.now_ms())
+
+    def end(self, fault: Fault) -> None:
+        """End a fault that is under way.
+
+        Raises:
+            ValueError: If it is not.
+        """
+        self._spells.end(fault, self.now_ms())
 
     async def answer(self, request: HttpRequest) -> Answer:
         """Answer a request to REST."""
-        if self.outage:
-            return Answer(HTTPStatus.BAD_GATEWAY, OUTAGE_PAGE.encode(), "text/html")
         if request.path != "/info":
             return Answer(HTTPStatus.NOT_FOUND)
         if request.method != "POST":
@@ -120,91 +133,154 @@ class Exchange:
             return text_answer(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Expected request with `Content-Type: application/json`"
             )
-        # Thousands of rows take a while; frames must not wait for them.
-        return await asyncio.to_thread(answer_info, self._feed, request.body, now_ms=self.now_ms())
+        query = read_query(request.body, now_ms=self.now_ms(), address=request.address)
+        answer = await self._spells.answer(query, self._true_answer)
+        # Noted for when it was asked: that is what the client can keep a budget of.
+        if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
+            self.weights.add(query.address, query.now_ms, weight_of(query.kind, answer.n_rows))
+        return answer
+
+    async def admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Return the answer that refuses a handshake, or None to go on with it."""
+        path = request.path.partition("?")[0]
+        if path != "/ws":
+            refusal = connection.respond(HTTPStatus.METHOD_NOT_ALLOWED if path == "/info" else HTTPStatus.NOT_FOUND, "")
+            del refusal.headers["Content-Type"]
+            return refusal
+        address = _address(connection)
+        self.connects.add(address, self.now_ms(), 1)
+        status = await self._spells.refusal(address)
+        if status is not None:
+            return connection.respond(HTTPStatus(status), "")
+        self._guests.add(connection)
+        return None
 
     async def talk(self, connection: ServerConnection) -> None:
         """Serve one WebSocket connection until it ends."""
         self.n_links += 1
         link = self._make_link(connection, self.n_links)
+        link.opened_ms = link.sent_ms = self.now_ms()
         self.links.append(link)
+        self._spells.meet(link)
         try:
             with suppress(ConnectionClosed):
                 async for message in connection:
                     self._follow(link, message)
         finally:
             self.links.remove(link)
+            self._guests.discard(connection)
 
     async def play(self) -> None:
-        """Send frames when they are due, for ever."""
+        """Send frames when they are due, and do what is on the agenda, for ever."""
         while True:
             self._changed.clear()
-            self._send_due()
+            self._advance()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._seconds_to_next()):
                     await self._changed.wait()
+
+    def finish(self) -> None:
+        """End every fault, so that nobody waits for its end."""
+        self._spells.finish(self.now_ms())
+
+    async def _true_answer(self, query: Query) -> Answer:
+        # Thousands of rows take a while; frames must not wait for them.
+        return await asyncio.to_thread(
+            answer_info, self._tape, query.body, now_ms=query.now_ms, most_candles=query.most_candles
+        )
+
+    def _n_open(self, address: str) -> int:
+        # A client that left during its handshake is not heard of again.
+        self._guests = {guest for guest in self._guests if guest.protocol.state is not State.CLOSED}
+        n_cut = sum(link.is_cut and link.address == address for link in self.links)
+        return sum(_address(guest) == address for guest in self._guests) - n_cut
 
     def _follow(self, link: Link, message: str | bytes) -> None:
         request = protocol.read_frame(message)
         match request:
             case Ping():
-                link.deliver(protocol.PONG)
+                self._reply(link, "pong", protocol.PONG)
             case Unreadable():
-                link.deliver(protocol.unreadable(message))
+                self._reply(link, "error", protocol.unreadable(message))
             case Post():
-                link.deliver(self._post(request))
+                self._reply(link, "post", self._post(link, request))
             case Subscribe():
                 self._subscribe(link, request)
 
     def _subscribe(self, link: Link, request: Subscribe) -> None:
         wanted = request.subscription
-        if not is_known(self._feed, wanted.coin):
-            seconds = self._clock.real_seconds(UNKNOWN_COIN_SECONDS)
-            asyncio.get_running_loop().call_later(seconds, link.abort)
+        if self._spells.kill(link, wanted.coin) or not is_known(self._tape, wanted.coin):
+            self._agenda.add(self.now_ms() + UNKNOWN_COIN_MS, link.abort)
             return
         if (wanted in link.subscriptions) == (request.method == "subscribe"):
-            link.deliver(protocol.already(request))
+            self._reply(link, "error", protocol.already(request), wanted.coin)
             return
         link.subscriptions ^= {wanted}
-        link.deliver(protocol.acknowledgement(request))
+        self._reply(link, "subscriptionResponse", protocol.acknowledgement(request), wanted.coin)
         self._changed.set()
 
-    def _post(self, request: Post) -> str:
-        answer = answer_info(self._feed, request.payload, now_ms=self.now_ms())
+    def _post(self, link: Link, request: Post) -> str:
+        now_ms = self.now_ms()
+        answer = answer_info(self._tape, request.payload, now_ms=now_ms)
         if answer.content_type != "application/json":
             return protocol.post_answer(request.id, kind="", data=None)
         kind = msgspec.json.decode(request.payload)["type"]
+        self.weights.add(link.address, now_ms, weight_of(kind, answer.n_rows))
         return protocol.post_answer(request.id, kind=kind, data=answer.body)
 
-    def _send_due(self) -> None:
+    def _reply(self, link: Link, channel: str, text: str, coin: str | None = None) -> None:
+        self._send(link, Sending(text=text, at_ms=self.now_ms(), channel=channel, coin=coin))
+
+    def _send(self, link: Link, sending: Sending) -> None:
+        """Send a frame past the faults under way."""
+        link.sent_ms = self.now_ms()
+        for each in self._spells.pass_on(link, sending):
+            if each.at_ms > sending.at_ms:
+                self._agenda.add(each.at_ms, partial(link.put, each))
+            else:
+                link.put(each)
+
+    def _advance(self) -> None:
+        """Do what is due, in the order of market time, however late the machine is."""
         now_ms = self.now_ms()
+        while (due := self._agenda.take(now_ms)) is not None:
+            at_ms, do = due
+            self._send_due(at_ms - 1)
+            do()
+        self._send_due(now_ms)
+
+    def _send_due(self, now_ms: float) -> None:
         audience = self._audience()
         self._playheads = {
             coin: self._playheads.get(coin)
-            or Playhead(self._feed, coin, now_ms=now_ms, limit=frames_per_minute(self._clock.rate))
+            or Playhead(self._tape, coin, now_ms=int(now_ms), limit=frames_per_minute(self._clock.rate))
             for coin in audience
         }
         patience_ms = PATIENCE_SECONDS * 1000 * self._clock.rate
         due: list[Frame] = []
         for playhead in self._playheads.values():
-            due += playhead.take(now_ms, patience_ms=patience_ms)
+            due += playhead.take(int(now_ms), patience_ms=patience_ms)
         for frame in sorted(due, key=lambda frame: frame.due_ms):
-            text = frame.text()
-            for link in audience[frame.row.coin]:
-                link.deliver(text)
+            coin = frame.row.coin
+            sending = Sending(text=frame.text(), at_ms=frame.due_ms, channel="candle", coin=coin, frame=frame)
+            for link in audience[coin]:
+                self._send(link, sending)
 
     def _audience(self) -> dict[str, list[Link]]:
         """Return who listens to the 1m candles of which coin."""
+        coins = self._tape.coins
         audience: dict[str, list[Link]] = {}
         for link in self.links:
             for wanted in link.subscriptions:
-                if wanted.type == "candle" and wanted.interval == "1m" and wanted.coin in self._feed.coins:
+                if wanted.type == "candle" and wanted.interval == "1m" and wanted.coin in coins:
                     audience.setdefault(wanted.coin, []).append(link)
         return audience
 
     def _seconds_to_next(self) -> float | None:
-        next_ms = min((playhead.next_due_ms for playhead in self._playheads.values()), default=None)
-        return None if next_ms is None else self._clock.real_seconds(max(0, next_ms - self.now_ms()) / 1000)
+        instants: list[float] = [playhead.next_due_ms for playhead in self._playheads.values()]
+        if self._agenda.next_ms is not None:
+            instants.append(self._agenda.next_ms)
+        return self._clock.real_seconds(max(0, min(instants) - self.now_ms()) / 1000) if instants else None
 
 
 @asynccontextmanager
@@ -215,6 +291,8 @@ async def serve_exchange(
     host: str = "127.0.0.1",
     port: int = 0,
     make_link: Callable[[ServerConnection, int], Link] = Link,
+    faults: Script = NO_FAULTS,
+    rules: Iterable[Fault] = RULES,
 ) -> AsyncIterator[Exchange]:
     """Run a demo exchange while the context is open.
 
@@ -223,12 +301,16 @@ async def serve_exchange(
         clock: Its clock; the client must run on the same one.
         host: Address to listen on.
         port: Port for both WebSocket and REST; 0 takes a free one.
-        make_link: Makes the exchange's side of each connection: the place for a fault script.
+        make_link: Makes the exchange's side of each connection.
+        faults: What goes wrong when; the time line starts now.
+        rules: What is always on.
 
     Raises:
+        ConfigError: If a fault names a coin that there is not.
         OSError: If the port is in use, or the address is not one of this machine.
     """
-    exchange = Exchange(feed, clock, make_link)
+    _check_coins(feed, faults)
+    exchange = Exchange(feed, clock, make_link, seed=faults.seed)
     http_tasks: set[asyncio.Task[None]] = set()
     undecided: set[asyncio.BaseTransport] = set()
 
@@ -246,11 +328,13 @@ async def serve_exchange(
     async with _websocket_server(exchange, host, port, answer_http, undecided) as server:
         bound = next(iter(server.sockets)).getsockname()[1]
         exchange.ws_url, exchange.api_url = f"ws://{host}:{bound}/ws", f"http://{host}:{bound}/info"
+        exchange.schedule((*rules, *faults.faults))
         player = asyncio.create_task(exchange.play())
         player.add_done_callback(_report_death)
         try:
             yield exchange
         finally:
+            exchange.finish()
             # A player that died is raised here too.
             await _stop([player, *http_tasks])
             for transport in undecided:
@@ -264,23 +348,16 @@ def _websocket_server(
     answer_http: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
     undecided: set[asyncio.BaseTransport],
 ) -> Server:
-    def refuse(connection: ServerConnection, request: Request) -> Response | None:
-        path = request.path.partition("?")[0]
-        if path == "/ws":
-            return None
-        refusal = connection.respond(HTTPStatus.METHOD_NOT_ALLOWED if path == "/info" else HTTPStatus.NOT_FOUND, "")
-        del refusal.headers["Content-Type"]
-        return refusal
-
     return serve(
         exchange.talk,
         host,
         port,
-        process_request=refuse,
+        process_request=exchange.admit,
         create_connection=doorway_to(answer_http, undecided),
         # As measured: no compression is agreed on, and the exchange sends no WebSocket pings.
         compression=None,
         ping_interval=None,
+        open_timeout=HANDSHAKE_SECONDS,
         close_timeout=1,
     )
 
@@ -296,3 +373,15 @@ async def _stop(tasks: Iterable[asyncio.Task[None]]) -> None:
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):
         if isinstance(outcome, Exception):
             raise outcome
+
+
+def _address(connection: ServerConnection) -> str:
+    return str((connection.remote_address or ("",))[0])
+
+
+def _check_coins(feed: Feed, script: Script) -> None:
+    """Refuse a script that would do nothing, because it names a coin that nobody plays."""
+    later = {fault.to for fault in script.faults if isinstance(fault, RenamedPair)}
+    for fault in script.faults:
+        if fault.coin is not None and fault.coin not in later and not is_known(feed, fault.coin):
+            raise ConfigError(f"{fault.kind}: unknown coin {fault.coin!r}. {near_misses(fault.coin, feed.coins)}")

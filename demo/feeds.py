@@ -4,6 +4,8 @@ The third feed is the demo market (``market.py``). A feed knows every frame of a
 world has seen by now is the exchange's matter (``playback.py``).
 """
 
+import logging
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -16,9 +18,12 @@ from demo.candlefile import read_candle_file, text_lines
 from demo.unfold import row_so_far, unfold
 from demo.wire import MINUTE_MS, Coin, Frame, Ohlcv, Row, best_frame, n_decimals
 
+logger = logging.getLogger(__name__)
+
 MOST_SIZE_DECIMALS = 8
 # What happens inside a file's minutes is the same in every run.
 _FILE_SEED = "file"
+_LOGS = (".log", ".log.gz")
 
 
 class Feed(Protocol):
@@ -111,18 +116,27 @@ def open_candle_file(path: Path, coin: str) -> FileFeed:
 def open_recording(path: Path) -> RecordedFeed:
     """Return the feed of a log of frames: lines of ``<receive time, ns since 1970> <raw JSON>``, plain or ``.gz``.
 
-    Frames of other channels and intervals are left out.
+    A recorder writes down whatever comes: lines without a 1m candle that can be played are left out, and so is what
+    is behind the place where a file is cut off. Of a folder all its ``.log`` and ``.log.gz`` files are played.
 
     Raises:
-        ImportFileError: If the file cannot be read, a line is no such line, or no line is a 1m candle.
+        ImportFileError: If nothing can be read, or no line holds a 1m candle.
     """
+    files = sorted(file for file in path.iterdir() if file.name.endswith(_LOGS)) if path.is_dir() else [path]
     frames: list[Frame] = []
-    for number, line in enumerate(text_lines(path), start=1):
-        frame = _recorded_frame(line, f"{path}, line {number}")
-        if frame is not None:
-            frames.append(frame)
+    fault = ImportFileError(f"{path}: expected lines of <receive time in ns> <frame of a 1m candle>, found none")
+    for file in files:
+        try:
+            for line in text_lines(file):
+                frame = _recorded_frame(line)
+                if frame is not None:
+                    frames.append(frame)
+        except ImportFileError as error:
+            # Who recorded it was killed while writing. What came before is as good as ever.
+            fault = error
+            logger.warning("recording is cut off", extra={"reason": str(error)})
     if not frames:
-        raise ImportFileError(f"{path}: expected frames of 1m candles, found none")
+        raise fault
     return RecordedFeed(frames)
 
 
@@ -135,20 +149,30 @@ _read_envelope = msgspec.json.Decoder(_Envelope).decode
 _read_row = msgspec.json.Decoder(Row).decode
 
 
-def _recorded_frame(line: str, where: str) -> Frame | None:
+def _recorded_frame(line: str) -> Frame | None:
+    """Return the candle of a line, or None of a line that holds none that can be played."""
     stamp, _, text = line.strip().partition(" ")
     if not stamp.isdecimal():
-        raise ImportFileError(f"{where}: expected <receive time in ns> <JSON frame>, found {line[:40]!r}")
+        return None
     try:
         envelope = _read_envelope(text)
-        if envelope.channel != "candle":
-            return None
         row = _read_row(envelope.data)
-    except msgspec.DecodeError as error:
-        raise ImportFileError(f"{where}: expected a frame of the exchange, found {text[:40]!r} ({error})") from None
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    if envelope.channel != "candle" or not _is_playable(row):
+        return None
     # Rounded up: a frame is never played before the recorder had it.
-    due_ms = -(-int(stamp) // 1_000_000)
-    return Frame(due_ms, row, text) if row.interval == "1m" else None
+    return Frame(-(-int(stamp) // 1_000_000), row, text)
+
+
+def _is_playable(row: Row) -> bool:
+    """Return whether a row says which minute it is of and in numbers what it was."""
+    try:
+        numbers = [float(text) for text in (row.open, row.high, row.low, row.close, row.volume)]
+    except ValueError:
+        return False
+    is_minute = row.interval == "1m" and row.open_ms % MINUTE_MS == 0 and row.last_ms == row.open_ms + MINUTE_MS - 1
+    return is_minute and all(0 <= number < math.inf for number in numbers)
 
 
 def _size_decimals(frames: Sequence[Frame], coin: str) -> int:

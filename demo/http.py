@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from demo.info import Answer
+from demo.answer import Answer
 
 MOST_HEADERS = 100
 MOST_BODY_BYTES = 1_000_000
@@ -22,12 +22,14 @@ class HttpRequest:
         path: Without the query.
         headers: By lower-case name.
         body: Its bytes.
+        address: Who sent it.
     """
 
     method: str
     path: str
     headers: Mapping[str, str]
     body: bytes
+    address: str = ""
 
     @property
     def keeps_alive(self) -> bool:
@@ -56,15 +58,17 @@ async def serve_requests(
     answer: Callable[[HttpRequest], Awaitable[Answer]],
 ) -> None:
     """Answer the requests of one connection until the client leaves, or is idle for three minutes."""
+    address = str((writer.get_extra_info("peername") or ("",))[0])
     try:
         while True:
             async with asyncio.timeout(IDLE_SECONDS):
-                request = await _read_request(reader)
+                request = await _read_request(reader, address)
             if request is None:
                 return
-            writer.write(_response(await answer(request), keeps_alive=request.keeps_alive))
+            answered = await answer(request)
+            writer.write(_response(answered, keeps_alive=request.keeps_alive))
             await writer.drain()
-            if not request.keeps_alive:
+            if not request.keeps_alive or answered.n_sent is not None:
                 return
     except HttpFaultError as fault:
         writer.write(_response(Answer(fault.status), keeps_alive=False))
@@ -74,7 +78,7 @@ async def serve_requests(
         writer.close()
 
 
-async def _read_request(reader: asyncio.StreamReader) -> HttpRequest | None:
+async def _read_request(reader: asyncio.StreamReader, address: str) -> HttpRequest | None:
     """Return the next request, or None where the client has closed."""
     start = await _read_line(reader)
     if not start:
@@ -87,7 +91,7 @@ async def _read_request(reader: asyncio.StreamReader) -> HttpRequest | None:
         raise HttpFaultError(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
     headers = await _read_headers(reader)
     body = await _read_body(reader, headers)
-    return HttpRequest(method, target.partition("?")[0], headers, body)
+    return HttpRequest(method, target.partition("?")[0], headers, body, address)
 
 
 async def _read_line(reader: asyncio.StreamReader) -> str:
@@ -129,4 +133,4 @@ def _response(answer: Answer, *, keeps_alive: bool) -> bytes:
         lines.append(f"Content-Type: {answer.content_type}")
     if not keeps_alive:
         lines.append("Connection: close")
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + answer.body
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + answer.body[: answer.n_sent]

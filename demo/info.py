@@ -7,14 +7,14 @@ import msgspec
 
 from btc_core.model.interval import ONE_MINUTE, Interval, parse_interval
 from btc_core.model.timerange import from_ms, to_ms
+from demo.answer import MOST_CANDLES, Answer, json_answer, text_answer
 from demo.feeds import Feed
 from demo.protocol import INTERVALS
 from demo.wire import MINUTE_MS, Coin, Row, decimal_text
 
-# "Only the most recent 5000 candles are available" (the exchange's documentation).
-MOST_CANDLES = 5_000
-# A larger interval is put together from minutes; it reaches back so many of them (52 days), not 5000 candles.
-MOST_MINUTES = 15 * MOST_CANDLES
+# A larger interval is put together from minutes; it reaches back so many times as many of them (52 days), not 5000
+# candles.
+MINUTES_PER_CANDLE = 15
 MOST_FUNDING_ROWS = 500
 HOUR_MS = 60 * MINUTE_MS
 # Measured on the exchange: its `time` is 128 to 268 ms behind the clock.
@@ -28,20 +28,6 @@ DELISTED = Coin("MATIC", 1, 20)
 _TOKENS = (("USDC", 0, 8), ("PURR", 1, 0), ("HYPE", 150, 2), ("UBTC", 197, 5))
 # Name, index, base token, quote token. As on the exchange, a pair's index is not its place in the list.
 _PAIRS = (("PURR/USDC", 0, 1, 0), ("@107", 107, 150, 0), ("@142", 142, 197, 0))
-
-
-class Answer(msgspec.Struct, frozen=True):
-    """An HTTP answer.
-
-    Attributes:
-        status: HTTP status.
-        body: Its bytes.
-        content_type: None where there is no body.
-    """
-
-    status: int
-    body: bytes = b""
-    content_type: str | None = None
 
 
 class _Window(msgspec.Struct):
@@ -78,17 +64,16 @@ class _Status(msgspec.Struct, tag_field="type", tag="exchangeStatus"):
 
 
 _InfoRequest = _Candles | _Funding | _Meta | _SpotMeta | _AllMids | _Status
-# REST rows have their keys in the order of the alphabet.
-_encode = msgspec.json.Encoder(order="sorted").encode
 
 
-def answer_info(feed: Feed, body: bytes, *, now_ms: int) -> Answer:
+def answer_info(feed: Feed, body: bytes, *, now_ms: int, most_candles: int = MOST_CANDLES) -> Answer:
     """Answer the body of a ``POST /info``.
 
     Args:
         feed: What the exchange plays.
         body: The request as it came.
         now_ms: The present instant, milliseconds since 1970.
+        most_candles: How many candles of an interval exist.
     """
     try:
         tree: object = msgspec.json.decode(body)
@@ -99,15 +84,10 @@ def answer_info(feed: Feed, body: bytes, *, now_ms: int) -> Answer:
     except msgspec.ValidationError:
         return text_answer(422, NOT_A_REQUEST)
     if isinstance(request, _Candles):
-        return _candles_answer(feed, request.req, now_ms)
+        return _candles_answer(feed, request.req, now_ms, most_candles)
     if isinstance(request, _Funding):
         return _funding_answer(feed, request, now_ms)
-    return Answer(200, _encode(_static(feed, request, now_ms)), "application/json")
-
-
-def text_answer(status: int, text: str) -> Answer:
-    """Return an answer in plain text."""
-    return Answer(status, text.encode(), "text/plain; charset=utf-8")
+    return json_answer(_static(feed, request, now_ms))
 
 
 def is_known(feed: Feed, coin: str) -> bool:
@@ -115,7 +95,16 @@ def is_known(feed: Feed, coin: str) -> bool:
     return coin in feed.coins or coin == DELISTED.name or any(coin == name for name, *_ in _PAIRS)
 
 
-def candle_rows(feed: Feed, coin: str, interval: Interval, *, start_ms: int, end_ms: int, now_ms: int) -> list[Row]:
+def candle_rows(
+    feed: Feed,
+    coin: str,
+    interval: Interval,
+    *,
+    start_ms: int,
+    end_ms: int,
+    now_ms: int,
+    most_candles: int = MOST_CANDLES,
+) -> list[Row]:
     """Return the rows that overlap a window, ascending, with the still open one as it stands.
 
     Both ends belong to the window: the row that holds ``start_ms`` and the row that holds ``end_ms`` are there.
@@ -123,27 +112,35 @@ def candle_rows(feed: Feed, coin: str, interval: Interval, *, start_ms: int, end
     last_ms = min(end_ms, now_ms)
     if last_ms < start_ms:
         return []
-    oldest_minute = now_ms // MINUTE_MS - (MOST_CANDLES if interval == ONE_MINUTE else MOST_MINUTES) + 1
+    oldest_minute = now_ms // MINUTE_MS - most_candles * (1 if interval == ONE_MINUTE else MINUTES_PER_CANDLE) + 1
     first_ms = to_ms(interval.floor(from_ms(max(start_ms, oldest_minute * MINUTE_MS))))
     close_ms = to_ms(interval.close_of(interval.floor(from_ms(last_ms))))
     minutes = range(first_ms // MINUTE_MS, min(close_ms, now_ms + MINUTE_MS) // MINUTE_MS)
     rows = [row for minute in minutes if (row := feed.row(coin, minute, now_ms)) is not None]
-    return rows if interval == ONE_MINUTE else _larger(rows, interval)[-MOST_CANDLES:]
+    return rows if interval == ONE_MINUTE else _larger(rows, interval)[-most_candles:]
 
 
-def _candles_answer(feed: Feed, window: _Window, now_ms: int) -> Answer:
+def _candles_answer(feed: Feed, window: _Window, now_ms: int, most_candles: int) -> Answer:
     end_ms = now_ms if window.end_ms is None else window.end_ms
     if window.interval not in INTERVALS or window.start_ms < 0 or end_ms < 0:
         return text_answer(422, NOT_A_REQUEST)
     if not is_known(feed, window.coin):
-        return _null(500)
+        return json_answer(None, status=500)
     interval = parse_interval(window.interval)
     rows = (
-        candle_rows(feed, window.coin, interval, start_ms=window.start_ms, end_ms=end_ms, now_ms=now_ms)
+        candle_rows(
+            feed,
+            window.coin,
+            interval,
+            start_ms=window.start_ms,
+            end_ms=end_ms,
+            now_ms=now_ms,
+            most_candles=most_candles,
+        )
         if window.coin in feed.coins
         else []
     )
-    return Answer(200, _encode(rows), "application/json")
+    return json_answer(rows)
 
 
 def _larger(rows: Sequence[Row], interval: Interval) -> list[Row]:
@@ -175,11 +172,11 @@ def _funding_answer(feed: Feed, request: _Funding, now_ms: int) -> Answer:
     if request.start_ms < 0 or end_ms < 0:
         return text_answer(422, NOT_A_REQUEST)
     if not is_known(feed, request.coin):
-        return _null(500)
+        return json_answer(None, status=500)
     hours = range(request.start_ms // HOUR_MS, min(end_ms, now_ms) // HOUR_MS + 1)
     rows = (_funding_row(request.coin, hour) for hour in hours[: MOST_FUNDING_ROWS + 1])
     within = [row for row in rows if request.start_ms <= row.time <= min(end_ms, now_ms)]
-    return Answer(200, _encode(within[:MOST_FUNDING_ROWS]), "application/json")
+    return json_answer(within[:MOST_FUNDING_ROWS])
 
 
 class _FundingRow(msgspec.Struct, rename="camel"):
@@ -237,7 +234,3 @@ def _last_price(feed: Feed, coin: str, now_ms: int) -> str | None:
     minute = now_ms // MINUTE_MS
     rows = (feed.row(coin, number, now_ms) for number in range(minute, minute - 10, -1))
     return next((row.close for row in rows if row is not None), None)
-
-
-def _null(status: int) -> Answer:
-    return Answer(status, b"null", "application/json")

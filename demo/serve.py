@@ -12,6 +12,7 @@ from btc_core.errors import BtcError, InputError
 from btc_core.model.timerange import format_time
 from btc_store.settings import Settings, load_settings
 from demo.exchange import serve_exchange
+from demo.faults.script import Script, read_script
 from demo.feeds import Feed, open_candle_file, open_recording
 from demo.market import LISTINGS, Market
 
@@ -26,6 +27,9 @@ examples:
   a recording of frames, as it came:
     BTC_CLOCK=1739491200,$(date +%s),1 python -m demo.serve --frames ws_candle_1m_ETH.log.gz
 
+  the same with faults, of which some are drawn:
+    BTC_CLOCK=$(date +%s),$(date +%s),60 python -m demo.serve --market --faults faults.yaml --fault-seed 3
+
 Clients find it by the two variables that it prints, HYPERLIQUID_WS_URL and HYPERLIQUID_API_URL, and must run on the
 same BTC_CLOCK.
 """
@@ -38,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # It would tell of every connection.
     logging.getLogger("websockets").setLevel(logging.WARNING)
     try:
-        asyncio.run(_run(_open_feed(options), load_settings(), options.host, options.port))
+        script = Script() if options.faults is None else read_script(options.faults, seed=options.fault_seed)
+        asyncio.run(_run(_open_feed(options), load_settings(), options.host, options.port, script))
     except BtcError as error:
         return _refuse(str(error))
     except OSError as error:
@@ -60,6 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=7, help="of the made-up market (default 7)")
     parser.add_argument("--symbols", default="BTC", help=f"coins of the made-up market, of {', '.join(LISTINGS)}")
     parser.add_argument("--symbol", default="BTC", help="the coin as which the file is played (default BTC)")
+    parser.add_argument("--faults", type=Path, help="a script of faults (docs/howto/script-faults.md)")
+    parser.add_argument("--fault-seed", type=int, default=0, help="of what the faults draw (default 0)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=_port, default=0, help="port to listen on (default: a free one)")
     return parser
@@ -82,13 +89,13 @@ def _open_feed(options: argparse.Namespace) -> Feed:
     return Market(seed=options.seed, coins=coins)
 
 
-async def _run(feed: Feed, settings: Settings, host: str, port: int) -> None:
+async def _run(feed: Feed, settings: Settings, host: str, port: int, script: Script) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     _warn_of_silence(feed, settings)
-    async with serve_exchange(feed, settings.clock, host=host, port=port) as exchange:
+    async with serve_exchange(feed, settings.clock, host=host, port=port, faults=script) as exchange:
         addresses = {"ws_url": exchange.ws_url, "api_url": exchange.api_url}
         logger.info("the demo exchange is listening", extra=addresses)
         # For people, and for a shell or a process that reads them.

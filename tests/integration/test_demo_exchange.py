@@ -16,8 +16,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
 from btc_core.model.clock import ClockScale
-from demo.exchange import Exchange, Link, serve_exchange
+from demo.exchange import Exchange, serve_exchange
+from demo.faults.answers import RestError
+from demo.faults.connections import Restart
 from demo.feeds import Feed, open_candle_file, open_recording
+from demo.link import Link
 from demo.market import Market
 from demo.wire import MINUTE_MS
 
@@ -207,7 +210,7 @@ async def test_dropped_connections_can_come_back():
         async with connect(exchange.ws_url) as client:
             await subscribed(client, "BTC")
             first = (await next_of(client, "candle"))["data"]["t"]
-            exchange.drop_connections()
+            exchange.begin(Restart())
             with pytest.raises(ConnectionClosedError):
                 while True:
                     await client.recv()
@@ -245,10 +248,10 @@ async def test_rest_over_a_kept_connection_and_through_an_outage():
         assert status.json()["specialStatuses"] is None
         assert (await client.post(exchange.api_url, json={"type": "dance"})).status_code == 422
         assert (await client.post(exchange.api_url, content=b"{}")).status_code == 415
-        exchange.outage = True
+        exchange.begin(RestError(status=502))
         outage = await client.post(exchange.api_url, json={"type": "meta"})
         assert (outage.status_code, outage.headers["content-type"]) == (502, "text/html")
-        exchange.outage = False
+        exchange.end(RestError(status=502))
         assert (await client.post(exchange.api_url, json={"type": "meta"})).status_code == 200
         got = await client.get(exchange.api_url)
         assert (got.status_code, got.content) == (405, b"")
@@ -282,7 +285,11 @@ async def test_a_file_plays_to_its_exact_values(shared):
     wanted = {int(row["time"].timestamp() * 1000): row for row in pl.read_parquet(path).iter_rows(named=True)}
     first_ms, *_, last_ms = sorted(wanted)
     feed = open_candle_file(path, "BTC")
-    async with served(feed, clock_at(first_ms / 1000 - 60, 60_000)) as exchange, connect(exchange.ws_url) as client:
+    # The file has a hole of 23 hours: a client that never pings would be dropped as idle in it.
+    async with (
+        served(feed, clock_at(first_ms / 1000 - 60, 60_000), rules=()) as exchange,
+        connect(exchange.ws_url) as client,
+    ):
         await subscribed(client, "BTC")
         candles = await candles_until(client, last_ms)
         rows = {row["t"]: row for row in await snapshot(exchange)}

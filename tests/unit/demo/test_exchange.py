@@ -1,12 +1,10 @@
 """What the exchange does apart from its sockets; with them it is tested in ``integration/test_demo_exchange.py``."""
 
-import json
-from types import SimpleNamespace
-
 import pytest
 
 from btc_core.model.clock import ClockScale
-from demo.exchange import MOST_BACKLOG_BYTES, Exchange, Link
+from demo.exchange import Exchange
+from demo.faults.connections import Stall
 from demo.http import HttpRequest
 from demo.market import Market
 
@@ -15,7 +13,7 @@ JSON = {"content-type": "application/json"}
 
 def exchange() -> Exchange:
     """Return an exchange that listens nowhere."""
-    return Exchange(Market(seed=7, coins=("BTC",)), ClockScale(), Link)
+    return Exchange(Market(seed=7, coins=("BTC",)), ClockScale())
 
 
 @pytest.mark.parametrize(
@@ -40,20 +38,24 @@ async def test_rest_answers_by_path_method_and_type(request_, status, text):
     assert answer.body.decode().startswith(text)
 
 
-async def test_an_outage_is_a_page_of_html():
-    """The edge answers for everybody, and not in JSON."""
+async def test_a_request_is_weighed():
+    """Twenty, and one more for each 60 rows of candles; what is refused weighs nothing."""
     served = exchange()
-    served.outage = True
-    answer = await served.answer(HttpRequest("POST", "/info", JSON, json.dumps({"type": "meta"}).encode()))
-    assert (answer.status, answer.content_type) == (502, "text/html")
+    for body in (b'{"type":"meta"}', b'{"type":"candleSnapshot","req":{"coin":"BTC","interval":"1m","startTime":0}}'):
+        await served.answer(HttpRequest("POST", "/info", JSON, body, "here"))
+    assert [weight for _, weight in served.weights.log] == [20, 20 + 84]
+    assert served.weights.most == 124
 
 
-def test_a_client_that_does_not_read_loses_its_connection(caplog):
-    """Every queue has a bound; here it is the bytes that wait for the client."""
-    aborted: list[bool] = []
-    transport = SimpleNamespace(
-        get_write_buffer_size=lambda: MOST_BACKLOG_BYTES + 1, abort=lambda: aborted.append(True)
-    )
-    Link(SimpleNamespace(transport=transport), 1).deliver("frame")
-    assert aborted == [True]
-    assert "a client does not read" in caplog.text
+async def test_a_fault_that_is_not_under_way_cannot_be_ended():
+    """Somebody who ends the wrong one hears of it."""
+    with pytest.raises(ValueError, match="expected a fault that is under way"):
+        exchange().end(Stall())
+
+
+async def test_the_truth_is_what_rest_says_in_the_end():
+    """Of a minute without changes: the feed's own values."""
+    row = exchange().truth("BTC", 29_040_480)
+    values = Market(seed=7, coins=("BTC",)).values("BTC", 29_040_480)
+    assert row is not None
+    assert (float(row.close), float(row.volume), row.trades) == (values.close, values.volume, values.trades)

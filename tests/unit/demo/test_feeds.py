@@ -7,7 +7,7 @@ import pytest
 
 from btc_core.errors import ImportFileError
 from btc_core.model.timerange import parse_time
-from demo.feeds import FileFeed, open_candle_file, open_recording
+from demo.feeds import FileFeed, RecordedFeed, open_candle_file, open_recording
 from demo.wire import Coin, Frame, Ohlcv, minute_row
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "hyperliquid"
@@ -78,29 +78,82 @@ def test_other_channels_are_left_out(tmp_path):
     assert list(open_recording(log).coins) == ["AAVE"]
 
 
+GOOD = (
+    '1 {"channel":"candle","data":{"t":1742428740000,"T":1742428799999,"s":"AAVE","i":"1m",'
+    '"o":"1","c":"1","h":"1","l":"1","v":"1","n":1}}'
+)
+
+
 @pytest.mark.parametrize(
-    ("text", "message"),
+    "line",
     [
-        ("", "expected frames of 1m candles, found none"),
-        ("noon {}\n", "line 1: expected <receive time in ns>"),
-        ("1 {\n", "line 1: expected a frame of the exchange"),
-        ('1 {"channel":"candle","data":{"t":1}}\n', "line 1: expected a frame of the exchange"),
+        "",
+        "noon {}",
+        "1",
+        "1 {",
+        "1 null",
+        "1 Websocket connection established.",
+        '1 {"channel":"subscriptionResponse","data":{"method":"subscribe","subscription":{"type":"candle"}}}',
+        '1 {"channel":"candle"}',
+        '1 {"channel":"candle","data":{"t":1}}',
+        GOOD.replace("1742428740000", "1742428740001"),
+        GOOD.replace("1742428799999", "1742428799998"),
+        GOOD.replace('"v":"1"', '"v":"NaN"'),
+        GOOD.replace('"v":"1"', '"v":"much"'),
+        GOOD.replace('"o":"1"', '"o":"-1"'),
+        "1 " + "[" * 5000,
     ],
 )
-def test_a_log_that_is_none_is_refused(tmp_path, text, message):
-    """The error names the line."""
+def test_lines_that_cannot_be_played_are_left_out(tmp_path, line):
+    """A recorder writes down whatever comes over the socket; a log of nothing else is refused."""
     log = tmp_path / "frames.log"
-    log.write_text(text)
-    with pytest.raises(ImportFileError, match=message):
+    log.write_text(f"{line}\n{GOOD}\n{line}\n")
+    assert [frame.row.open for frame in open_recording(log).frames("AAVE", 1742428740000 // 60_000)] == ["1"]
+    log.write_text(f"{line}\n")
+    with pytest.raises(ImportFileError, match="expected lines of <receive time in ns>"):
         open_recording(log)
 
 
+def test_a_recording_that_is_cut_off_is_played_up_to_there(tmp_path, caplog):
+    """Who recorded it was killed while it wrote the last member."""
+    lines = AAVE.read_bytes().splitlines(keepends=True)
+    whole, cut = gzip.compress(b"".join(lines[:2])), gzip.compress(b"".join(lines[2:]))
+    log = tmp_path / "frames.log.gz"
+    log.write_bytes(whole + cut[:-30])
+    found, expected = all_texts(open_recording(log)), all_texts(open_recording(AAVE))
+    assert 2 <= len(found) < len(expected)
+    assert found == expected[: len(found)]
+    assert [record.message for record in caplog.records] == ["recording is cut off"]
+    log.write_bytes(whole + b"\0" * 512 + b"no gzip")
+    assert all_texts(open_recording(log)) == all_texts(open_recording(AAVE))[:2]
+
+
+def test_a_folder_is_played_file_by_file(tmp_path):
+    """A file that tells nothing (its writer was killed at once) costs the others nothing; other files are not read."""
+    lines = AAVE.read_bytes().splitlines(keepends=True)
+    (tmp_path / "2025-03-20T00.log.gz").write_bytes(gzip.compress(b"".join(lines[:2])))
+    (tmp_path / "2025-03-20T01.log").write_bytes(b"".join(lines[2:]))
+    (tmp_path / "2025-03-20T02.log.gz").write_bytes(gzip.compress(lines[0])[:12])
+    (tmp_path / "2025-03-20T03.log.gz").write_bytes(b"")
+    (tmp_path / "notes.txt").write_text("mine")
+    assert all_texts(open_recording(tmp_path)) == all_texts(open_recording(AAVE))
+
+
+def all_texts(feed: RecordedFeed) -> list[str]:
+    """Return every frame of a feed with one coin in the order of its minutes."""
+    (coin,) = feed.coins
+    first = int(feed.span.start.timestamp()) // 60
+    return [frame.text() for i in range(feed.span.n_minutes) for frame in feed.frames(coin, first + i)]
+
+
 def test_a_log_that_cannot_be_read_is_named(tmp_path):
-    """Missing, cut off, or no gzip: one sentence."""
+    """Missing, cut off before anything can be used, no gzip, or a folder of none: one sentence."""
     with pytest.raises(ImportFileError, match="No such file"):
         open_recording(tmp_path / "none.log")
+    with pytest.raises(ImportFileError, match="found none"):
+        open_recording(tmp_path)
     cut = tmp_path / "cut.log.gz"
-    cut.write_bytes(gzip.compress(AAVE.read_bytes())[:-20])
+    cut.write_bytes(gzip.compress(AAVE.read_bytes())[:12])
     with pytest.raises(ImportFileError, match="cut off"):
         open_recording(cut)
     cut.write_bytes(b"plain text")

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from demo.answer import Answer
 from demo.http import HttpRequest, serve_requests
-from demo.info import Answer
 
 POST = b"POST /info?x=1 HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -16,6 +16,10 @@ class FakeWriter:
     def __init__(self) -> None:
         self.written = b""
         self.is_closed = False
+
+    def get_extra_info(self, name: str) -> object:
+        """Say where the client is."""
+        return ("192.0.2.7", 40_000) if name == "peername" else None
 
     def write(self, data: bytes) -> None:
         """Keep it."""

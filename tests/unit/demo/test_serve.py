@@ -43,6 +43,21 @@ def test_what_cannot_be_served_is_one_sentence(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("- {kind: rest_eror}", "faults.yaml, entry 1: unknown kind 'rest_eror'. Did you mean rest_error"),
+        ("- {kind: stall, coin: BTCC}", "stall: unknown coin 'BTCC'. Did you mean BTC?"),
+    ],
+)
+def test_a_script_that_cannot_be_meant_is_one_sentence(script, message, tmp_path, capsys):
+    """Before anything listens."""
+    path = tmp_path / "faults.yaml"
+    path.write_text(script)
+    assert serve.main(["--market", "--faults", str(path), "--fault-seed", "3"]) == 1
+    assert message in capsys.readouterr().err.splitlines()[-1]
+
+
 def test_a_port_in_use_is_one_sentence(capsys):
     """The message names the port and the way out."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
