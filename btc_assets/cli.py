@@ -45,6 +45,7 @@ from btc_core.errors import BtcError, ConfigError, ImportFileError, InputError, 
 COMMANDS = {
     "db": "Migrate the database; say what it holds.",
     "import": "Import 1m candles from Parquet and CSV files.",
+    "backfill": "Fetch missing minutes from the exchange, or from another one.",
     "gaps": "Show which minutes are missing.",
     "derive": "Derive candles, indicators and decisions of a range through Dagster.",
     "backtest": "Run a strategy over stored candles.",
