@@ -9,7 +9,7 @@ PYTHON = python3
 STAMP = .venv/.installed
 
 .NOTPARALLEL:
-.PHONY: help install demo up test check lint bench pictures clean
+.PHONY: help install demo up test check lint bench soak pictures clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 16
@@ -35,6 +35,9 @@ check: lint test ## what CI runs: lint, then test
 
 bench: $(STAMP) ## the benchmarks, a JSON line a figure
 	@$(RUN) python -m benchmarks
+
+soak: $(STAMP) ## seven market days of faults and kills against the truth; 17 minutes
+	@$(RUN) python -m benchmarks.soak $(SOAK)
 
 pictures: $(STAMP) ## take the pictures of the documents anew; needs Chromium
 	@$(RUN) python scripts/screenshots.py

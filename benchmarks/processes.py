@@ -55,15 +55,17 @@ def free_port() -> int:
 
 
 @contextmanager
-def background(commands: Sequence[Sequence[str]], *, env: Mapping[str, str], log: Path) -> Iterator[None]:
-    """Run commands for the time of a ``with`` block; what they say goes to a file."""
+def background(
+    commands: Sequence[Sequence[str]], *, env: Mapping[str, str], log: Path
+) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Run commands for the time of a ``with`` block, which gets the processes; what they say goes to a file."""
     with log.open("wb") as said:
         started = [
             subprocess.Popen(command, env={**_clean(), **env}, cwd=ROOT, stdout=said, stderr=said)
             for command in commands
         ]
         try:
-            yield
+            yield started
         finally:
             for process in started:
                 process.terminate()
