@@ -24,8 +24,8 @@ FIRST_WAIT_SECONDS = 2.0
 LONGEST_WAIT_SECONDS = 120.0
 # What the exchange says to be our fault does not become right by asking again soon.
 REFUSED_WAIT_SECONDS = 900.0
-# How often to look whether a clock that was wrong is right again.
-CLOCK_WAIT_SECONDS = 5.0
+# How often to look whether a clock that was wrong is right again, or a database that was away is back.
+PAUSE_SECONDS = 5.0
 CORRECTED = (Verdict.LOST_TAIL, Verdict.CONFLICT, Verdict.IMPORTED)
 
 
@@ -83,9 +83,9 @@ class Confirmer:
         woken = self._woken.setdefault((symbol, is_urgent), asyncio.Event())
         backoff = Backoff(first=FIRST_WAIT_SECONDS, cap=LONGEST_WAIT_SECONDS)
         while True:
-            if not self._watch.may_confirm:
-                # By a wrong clock an open candle looks closed.
-                await self._waits.sleep(CLOCK_WAIT_SECONDS)
+            if not self._watch.may_confirm or self._writer.is_away:
+                # By a wrong clock an open candle looks closed; without the table there is nothing to compare with.
+                await self._waits.sleep(PAUSE_SECONDS)
                 continue
             ask = self._session.ask(symbol, self._waits.now(), is_urgent=is_urgent)
             if ask is None:

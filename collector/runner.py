@@ -360,8 +360,9 @@ class Collector:
             match action:
                 case Send(link, text):
                     self._connections.send(link, text)
-                case Keep(candles, is_urgent):
+                case Keep(candles, is_urgent, is_late):
                     self._writer.keep(candles, is_urgent=is_urgent)
+                    self._metrics.corrected("late_frame", len(candles) if is_late else 0)
                 case Look(symbol):
                     self._confirmer.look(symbol)
                 case Drop(link, reason, detail):

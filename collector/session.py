@@ -31,10 +31,11 @@ class Send(msgspec.Struct, frozen=True):
 
 
 class Store(msgspec.Struct, frozen=True):
-    """Store closed candles; ``is_urgent`` where a minute has just closed."""
+    """Store closed candles; ``is_urgent`` where a minute has just closed, ``is_late`` where it had closed before."""
 
     candles: tuple[Candle, ...]
     is_urgent: bool
+    is_late: bool = False
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -370,7 +371,7 @@ class Session:
         """Store a version that came after its minute was closed, and have history say what is true."""
         minute = TimeRange(candle.time, candle.time + MINUTE)
         self._ledgers[candle.symbol].note(minute, due=now + self._plan.confirm_after)
-        return [Store((candle,), is_urgent=True), Look(candle.symbol)]
+        return [Store((candle,), is_urgent=True, is_late=True), Look(candle.symbol)]
 
     def _due(self, now: datetime) -> list[Action]:
         """Return what time alone brings: minutes to close and to ask for, pings, deadlines that have passed."""

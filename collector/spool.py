@@ -33,13 +33,15 @@ class _File:
     Attributes:
         descriptor: Open for reading and writing; the lock lives as long as it.
         n_bytes: How much of it is written for certain.
-        n_candles: Lines in it.
+        n_candles: Lines in it that are not stored yet.
+        n_stored_bytes: Where they begin.
     """
 
     path: Path
     descriptor: int
     n_bytes: int
     n_candles: int
+    n_stored_bytes: int = 0
 
 
 class Spool:
@@ -64,10 +66,12 @@ class Spool:
         self._decoder = msgspec.json.Decoder(Candle)
         # A thread cannot be cancelled: one that its task no longer waits for may still be adding.
         self._turn = threading.Lock()
-        # Oldest first; the last one is ours to append to, unless it is being read.
+        # Oldest first. Appended to is the one that this process has begun, however often it is read meanwhile: a file
+        # for each try to reach the database would be too many for an outage of days.
         self._files: list[_File] = []
-        self._is_sealed = True
-        self._read: list[_File] = []
+        self._own: _File | None = None
+        # What was read to its end: where that was, and how many lines.
+        self._read: list[tuple[_File, int, int]] = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for path in sorted(folder.glob(f"{self._name}-*.jsonl")):
@@ -98,19 +102,23 @@ class Spool:
         What is added meanwhile is not among it, and waits for the next time.
         """
         with self._turn:
-            self._is_sealed = True
             self._read = []
-            files = tuple(self._files)
-        for file in files:
-            yield from self._chunks(file)
-            self._read.append(file)
+            found = [(file, file.n_bytes, file.n_candles) for file in self._files]
+        for file, end, n_candles in found:
+            yield from self._chunks(file, end)
+            self._read.append((file, end, n_candles))
 
     def clear(self) -> None:
-        """Let go of what was read to its end: it is stored. A file that is empty then is removed."""
+        """Let go of what was read to its end: it is stored. A file to which nothing was added since is removed."""
         with self._turn:
-            for file in self._read:
+            for file, end, n_candles in self._read:
+                if file.n_bytes > end:
+                    file.n_stored_bytes, file.n_candles = end, file.n_candles - n_candles
+                    continue
                 _remove(file)
                 self._files.remove(file)
+            if self._own not in self._files:
+                self._own = None
             self._read = []
 
     def close(self) -> None:
@@ -121,7 +129,7 @@ class Spool:
                     os.close(file.descriptor)
                 else:
                     _remove(file)
-            self._files, self._read, self._is_sealed = [], [], True
+            self._files, self._read, self._own = [], [], None
 
     def _add(self, candles: Sequence[Candle]) -> None:
         text = self._encoder.encode_lines(candles)
@@ -152,8 +160,8 @@ class Spool:
 
     def _writable(self) -> _File:
         """Return the file to append to, a new one if there is none."""
-        if not self._is_sealed:
-            return self._files[-1]
+        if self._own is not None:
+            return self._own
         numbers = [int(path.stem.rpartition("-")[2]) for path in self._folder.glob(f"{self._name}-*.jsonl")]
         number = max(numbers, default=0)
         while True:
@@ -165,15 +173,20 @@ class Spool:
                 if _is_locked(descriptor, path):
                     break
                 os.close(descriptor)
-        self._files.append(_File(path, descriptor, 0, 0))
-        self._is_sealed = False
+        self._own = _File(path, descriptor, 0, 0)
+        self._files.append(self._own)
         _sync_folder(self._folder)
-        return self._files[-1]
+        return self._own
 
-    def _chunks(self, file: _File) -> Iterator[list[Candle]]:
+    def _chunks(self, file: _File, end: int) -> Iterator[list[Candle]]:
         chunk: list[Candle] = []
+        n_read = file.n_stored_bytes
         with file.path.open("rb") as lines:
+            lines.seek(n_read)
             for line in lines:
+                n_read += len(line)
+                if n_read > end:
+                    break
                 try:
                     chunk.append(self._decoder.decode(line))
                 except (msgspec.DecodeError, UnicodeDecodeError):

@@ -127,6 +127,7 @@ class FakeWriter:
 
     def __init__(self, log: list[str]) -> None:
         self.n_failures = 0
+        self.is_away = False
         self._log = log
 
     async def flush(self) -> None:

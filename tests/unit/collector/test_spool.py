@@ -228,3 +228,13 @@ def test_what_a_killed_process_added_is_there(tmp_path):
     done = subprocess.run([sys.executable, "-c", program, tmp_path], cwd=ROOT, check=False)
     assert done.returncode == -signal.SIGKILL
     assert content(opened(tmp_path)) == candles(0, 5)
+
+
+def test_an_outage_of_days_needs_one_file(tmp_path):
+    """The database is tried again and again, each time by reading what waits: files held open are few and bounded."""
+    spool = opened(tmp_path)
+    for n in range(100):
+        spool.add(candles(n, n + 1))
+        next(iter(spool))
+    assert len(list(tmp_path.iterdir())) == 1
+    assert content(spool) == candles(0, 100)
