@@ -35,18 +35,20 @@ def evaluate(candles: pl.DataFrame, strategy: NamedStrategy, interval: Interval)
 
     Returns:
         ``time, close_time, price, minutes, expected_minutes``, a column for each indicator, ``wanted`` (null: keep) and
-        ``confidence``. Candles of the warm-up, where an indicator is null, are absent.
+        ``confidence``. Candles of the warm-up are absent. Where an indicator has no value later on (an RSI where the
+        price stood still), the strategy has no opinion, and no confidence in it.
     """
+    warm_up = max((indicator.warm_up for indicator in strategy.indicators), default=0)
     indicators = [name for indicator in strategy.indicators for name in indicator.columns()]
     evaluated = with_indicators(candles, strategy.indicators).with_columns(
         close_time=close_time(pl.col("time"), interval),
         expected_minutes=expected_minutes(pl.col("time"), interval),
         price=pl.col("close"),
         wanted=strategy.rule.wanted(strategy.parameters),
-        confidence=strategy.rule.confidence(strategy.parameters),
+        confidence=strategy.rule.confidence(strategy.parameters).fill_null(0.0),
     )
     kept = ["time", "close_time", "price", "minutes", "expected_minutes", *indicators, "wanted", "confidence"]
-    return evaluated.select(kept).drop_nulls(indicators)
+    return evaluated.select(kept).slice(warm_up)
 
 
 def with_awaited(evaluated: pl.DataFrame, interval: Interval, *, since: datetime) -> pl.DataFrame:

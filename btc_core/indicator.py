@@ -2,12 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 import polars as pl
 
 from btc_core.config import IndicatorConfig
+from btc_core.model.interval import Interval
+from btc_core.model.timerange import MINUTE
 from btc_core.parameters import Parameter, Parameters, resolve_parameters
 from btc_core.plugins import load_plugin
+
+SHORTEST_MONTH = timedelta(days=28)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,14 +21,19 @@ class Indicator:
 
     Attributes:
         parameters: What it is tuned by.
-        look_back: How many candles before a candle its value depends on; as many first values are null (warm-up).
         outputs: Its values as expressions over a candle frame, aligned with it, by suffix: ``""`` for the indicator
             itself, ``.signal`` for a further output.
+        look_back: How many candles before a candle its values depend on, apart from those since the anchor.
+        warm_up: How many first candles of history have no value; as many as it looks back where left out. A recursive
+            indicator speaks sooner than its look-back is full.
+        anchor: The longest time for which it looks back to a fixed instant: a day for one that begins anew each day.
     """
 
     parameters: Mapping[str, Parameter]
-    look_back: Callable[[Parameters], int]
     outputs: Callable[[Parameters], Mapping[str, pl.Expr]]
+    look_back: Callable[[Parameters], int]
+    warm_up: Callable[[Parameters], int] | None = None
+    anchor: timedelta = timedelta(0)
 
 
 def load_indicator(name: str) -> Indicator:
@@ -45,14 +55,32 @@ class NamedIndicator:
     parameters: Parameters
 
     @property
+    def warm_up(self) -> int:
+        """How many first candles of history have no value."""
+        indicator = load_indicator(self.function)
+        return (indicator.warm_up or indicator.look_back)(self.parameters)
+
+    @property
     def look_back(self) -> int:
-        """How many candles before a candle its value depends on."""
-        return load_indicator(self.function).look_back(self.parameters)
+        """How many candles before a candle its value depends on, whatever their interval."""
+        return self._look_back(MINUTE)
+
+    def look_back_in(self, interval: Interval) -> int:
+        """Return how many candles of an interval before a candle its value depends on."""
+        return self._look_back(MINUTE * interval.minutes if interval.minutes else SHORTEST_MONTH)
 
     def columns(self) -> dict[str, pl.Expr]:
-        """Return its values by stored name (``macd``, ``macd.signal``)."""
+        """Return its values by stored name (``macd``, ``macd.signal``), null in the warm-up."""
         outputs = load_indicator(self.function).outputs(self.parameters)
-        return {self.name + suffix: expression for suffix, expression in outputs.items()}
+        is_warm = pl.int_range(pl.len()) >= self.warm_up
+        return {self.name + suffix: pl.when(is_warm).then(each).otherwise(None) for suffix, each in outputs.items()}
+
+    def _look_back(self, shortest: timedelta) -> int:
+        """Return the look-back in candles of at least so long."""
+        indicator = load_indicator(self.function)
+        # The candle itself is one of those since the anchor.
+        n_anchored = max(-(-indicator.anchor // shortest) - 1, 0)
+        return indicator.look_back(self.parameters) + n_anchored
 
 
 def configured_indicator(name: str, entry: IndicatorConfig) -> NamedIndicator:

@@ -65,15 +65,14 @@ def derive_indicators(
     frames: Frames, symbol: str, interval: Interval, spans: Sequence[TimeRange], indicators: Sequence[NamedIndicator]
 ) -> Written:
     """Derive the indicators of the candles that open in the spans, and of the later ones that look back at them."""
-    look_back = max((indicator.look_back for indicator in indicators), default=0)
+    look_back = max((indicator.look_back_in(interval) for indicator in indicators), default=0)
     done = Written()
     for span in spans:
         with frames.transaction():
             frames.read("lock_symbol", symbol)
             candles = read_around(frames, symbol, interval, span, before=look_back, after=look_back)
-            rows = _long(with_indicators(candles, list(indicators)).filter(pl.col("time") >= span.start), indicators)
-            frames.put("incoming", rows)
-            done += Written(rows.height, frames.run("upsert_indicators", symbol, interval.label))
+            wide = with_indicators(candles, list(indicators)).filter(pl.col("time") >= span.start)
+            done += _put_indicators(frames, symbol, interval, _long(wide, indicators))
     return done
 
 
@@ -113,6 +112,17 @@ def _put_candles(
     candles = resample(minutes.filter(pl.any_horizontal(inside)), interval)
     frames.put("incoming", candles)
     return Written(candles.height, frames.run("upsert_derived", symbol, interval.label))
+
+
+def _put_indicators(frames: Frames, symbol: str, interval: Interval, rows: pl.DataFrame) -> Written:
+    """Store values, and delete those that were stored where there is none now (a range that a correction made flat)."""
+    values = rows.drop_nulls("value")
+    frames.put("incoming", values)
+    n_written = frames.run("upsert_indicators", symbol, interval.label)
+    if values.height < rows.height:
+        frames.put("incoming", rows.filter(pl.col("value").is_null()))
+        n_written += frames.run("delete_indicators", symbol, interval.label)
+    return Written(values.height, n_written)
 
 
 def _read_minutes(frames: Frames, symbol: str, spans: Spans) -> pl.DataFrame:
@@ -171,7 +181,7 @@ def _write_decisions(
 
 
 def _long(wide: pl.DataFrame, indicators: Sequence[NamedIndicator]) -> pl.DataFrame:
-    """Return indicator columns as rows ``time, indicator_name, value, parameters``; the warm-up has none."""
+    """Return indicator columns as rows ``time, indicator_name, value, parameters``; null in the warm-up."""
     schema = {"time": wide.schema["time"], "indicator_name": pl.String, "value": pl.Float64, "parameters": pl.String}
     parts = [
         wide.select(
@@ -179,7 +189,7 @@ def _long(wide: pl.DataFrame, indicators: Sequence[NamedIndicator]) -> pl.DataFr
             pl.lit(name).alias("indicator_name"),
             pl.col(name).alias("value"),
             pl.lit(msgspec.json.encode(dict(indicator.parameters)).decode()).alias("parameters"),
-        ).drop_nulls("value")
+        )
         for indicator in indicators
         for name in indicator.columns()
     ]

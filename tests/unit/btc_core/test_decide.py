@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 from btc_core.decide import Completeness, decide
+from btc_core.indicator import NamedIndicator
 from btc_core.model.interval import parse_interval
-from btc_core.strategy import load_strategy
+from btc_core.strategy import NamedStrategy, Strategy, load_strategy
 from tests.derivation import candles_of_closes
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -69,6 +70,23 @@ def test_the_warm_up_says_nothing():
     """The first candle has no mean of two."""
     assert hours(said([10.0, 11.0, 12.0])[1]) == [1, 2]
     assert said([10.0])[1].is_empty()
+
+
+def test_an_indicator_without_a_value_is_no_opinion_and_no_missing_candle():
+    """Where the price stands still there is no z-score: the position stays, and nobody waits for the candle."""
+    rule = Strategy(
+        description="For the test.",
+        parameters={},
+        indicators=lambda _: [NamedIndicator("score", "zscore", {"period": 2})],
+        wanted=lambda _: pl.col("score").sign(),
+        confidence=lambda _: pl.col("score").abs().clip(upper_bound=1.0),
+    )
+    candles = candles_of_closes([10.0, 11.0, 11.0, 12.0], HOUR, START)
+    strategy = NamedStrategy("test", rule, {})
+    _, decisions, skipped = decide(candles, strategy, HOUR, rule=RULE, since=START, before=0.0, now=LATER)
+    assert decisions.select("signal", "confidence").rows() == [("OPEN_LONG", 1.0), ("HOLD", 0.0), ("HOLD", 1.0)]
+    assert [json.loads(text)["score"] for text in decisions["indicator_snapshot"]] == [1.0, None, 1.0]
+    assert skipped.is_empty()
 
 
 @pytest.mark.parametrize(("there", "is_decided"), [(60, True), (57, True), (56, False), (1, False)])

@@ -20,3 +20,6 @@ def test_json(btc):
         assert indicator["description"]
         for parameter in indicator["parameters"]:
             assert parameter.keys() == {"name", "default", "low", "high", "meaning"}
+    macd = next(indicator for indicator in indicators if indicator["name"] == "macd")
+    assert macd["outputs"] == ["macd", "macd.signal", "macd.histogram"]
+    assert macd["warm_up"] == 33 < macd["look_back"]
