@@ -319,7 +319,8 @@ class Session:
         return Alarm("coin is in quarantine", {**fields})
 
     def _read(self, link: Link | None, text: str | bytes, now: datetime) -> list[Action]:
-        match self._exchange.parse_message(text):
+        message = self._exchange.parse_message(text)
+        match message:
             case Updates(items):
                 return [action for item in items for action in self._take(link, item, text, now)]
             case Ack(coin):
@@ -333,8 +334,8 @@ class Session:
                 if link is None or coin is None or not link.leave_out(coin):
                     return [alarm]
                 return [alarm, self._shut_out(coin, now, said)]
-            case Malformed(reason, _):
-                return [Quarantine(NO_SYMBOL, reason, _shown(text))]
+            case Malformed():
+                return [self._refuse(message, text)]
             case Ignored():
                 pass
         return []
@@ -342,7 +343,7 @@ class Session:
     def _take(self, link: Link | None, update: Update | Malformed, text: str | bytes, now: datetime) -> list[Action]:
         """Take a candle of the stream, or say why not."""
         if isinstance(update, Malformed):
-            return [Quarantine(NO_SYMBOL, update.reason, _shown(text))]
+            return [self._refuse(update, text)]
         symbol = self._symbols.get(update.coin)
         if symbol is None:
             return [Quarantine(NO_SYMBOL, "the coin is not collected", _shown(text))]
@@ -366,6 +367,9 @@ class Session:
         if correction is not None:
             actions += self._correct(correction, now)
         return actions
+
+    def _refuse(self, found: Malformed, text: str | bytes) -> Quarantine:
+        return Quarantine(self._symbols.get(found.coin or "", NO_SYMBOL), found.reason, _shown(text))
 
     def _correct(self, candle: Candle, now: datetime) -> list[Action]:
         """Store a version that came after its minute was closed, and have history say what is true."""

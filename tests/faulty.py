@@ -26,6 +26,7 @@ from btc_store.settings import Settings
 from collector.exchanges.hyperliquid import EXCHANGE
 from collector.runner import collect
 from demo.exchange import Exchange, serve_exchange
+from demo.faults.answers import RestHorizon
 from demo.faults.fault import Fault
 from demo.faults.script import Script
 from demo.feeds import Feed
@@ -87,6 +88,17 @@ class Play:
             stop.set()
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await work
+
+    @asynccontextmanager
+    async def during(self, *faults: Fault) -> AsyncIterator[None]:
+        """Have faults for the time of a ``with`` block, however slow the machine is."""
+        for fault in faults:
+            self.exchange.begin(fault)
+        try:
+            yield
+        finally:
+            for fault in faults:
+                self.exchange.end(fault)
 
     async def until(self, claim: Callable[[], object], *, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait for something to become true."""
@@ -189,6 +201,12 @@ class Play:
         )
         return [row["state"] for row in rows]
 
+    async def n_in_state(self, symbol: str, state: str) -> int:
+        """Return how many minutes of the play have a state."""
+        sql = "SELECT count(*) FROM minute_states WHERE symbol = $1 AND state = $2 AND time >= $3"
+        n_minutes: int = await self.connection.fetchval(sql, symbol, state, self.start)
+        return n_minutes
+
     async def newest(self, symbol: str) -> datetime | None:
         """Return the newest stored minute of a symbol."""
         found: datetime | None = await self.connection.fetchval(
@@ -266,6 +284,7 @@ async def play(
     rate: float = RATE,
     start: float = NOON,
     collector: dict[str, object] | None = None,
+    n_history: int | None = None,
 ) -> AsyncIterator[Play]:
     """Start an exchange with a made-up market, and prepare what a collector is told about it.
 
@@ -279,7 +298,9 @@ async def play(
         rate: Market seconds in a real one.
         start: When it is, Unix seconds.
         collector: Other settings than the usual ones.
+        n_history: The exchange has so many past minutes, and not 5,000, which take a second to fetch and to store.
     """
+    horizon = [RestHorizon(n_rows=n_history)] if n_history else []
     wanted = symbols or {"BTC": None, "ETH": None}
     coins = {symbol: coin or symbol for symbol, coin in wanted.items()}
     clock = ClockScale(start, time.time(), rate)
@@ -288,7 +309,7 @@ async def play(
     tree = {"symbols": entries, "intervals": ["3m"], "history_start": "2017-01-01", "collector": collector or {}}
     config.write_text(json.dumps(tree))
     market = feed or Market(seed=7, coins=list(coins.values()))
-    async with serve_exchange(market, clock, faults=Script(tuple(faults), seed=7)) as exchange:
+    async with serve_exchange(market, clock, faults=Script((*horizon, *faults), seed=7)) as exchange:
         settings = settings_for(
             database_url,
             BTC_CONFIG=str(config),
