@@ -9,16 +9,19 @@ from btc_assets.candles import MINUTES_KEY, build_candles, build_minutes, candle
 from btc_assets.decisions import build_decisions, completeness_of, decisions_key
 from btc_assets.indicators import build_indicators, indicators_by_interval, indicators_key
 from btc_assets.partitions import build_partitions
-from btc_assets.quality import COMPLETE, GAPS, build_gaps_check
+from btc_assets.quality import COMPLETE, build_checks, build_present_results, keys_of_turn, place_checks
+from btc_core.check import Turn, load_checks
 from btc_core.config import Config
-from btc_core.model.interval import Interval
+from btc_core.model.interval import ONE_MINUTE, Interval
 from btc_core.model.timerange import TimeRange
 from btc_store.settings import Settings, load_settings
 from resources.progress import Progress
 from resources.timescale import Timescale
 from sensors.new_candles import Watch, build_new_candles_sensor
+from sensors.quality_schedule import build_quality_schedule
+from sensors.staleness import build_staleness_sensor
 
-DERIVE_JOB = "derive"
+DERIVE_JOB, QUALITY_JOB = "derive", "quality_daily"
 
 
 def build_definitions(settings: Settings, progress: Progress | None = None) -> dg.Definitions:
@@ -27,31 +30,57 @@ def build_definitions(settings: Settings, progress: Progress | None = None) -> d
     partitions = build_partitions(config)
     candles, indicators = build_candles(config, partitions), build_indicators(config, partitions)
     decisions = build_decisions(config, partitions)
-    gaps = build_gaps_check(partitions)
-    derived = dg.AssetSelection.assets(candles, indicators, *decisions) | dg.AssetSelection.checks(gaps)
+    placed = place_checks(config, load_checks(config.quality))
+    every_run, daily = keys_of_turn(placed, Turn.EVERY_RUN), keys_of_turn(placed, Turn.DAILY)
+    guards = [key for interval in config.derived_intervals for key in _guards(config, interval)]
+    # An asset brings all its checks along: those of once a day stay out.
+    derived = dg.AssetSelection.assets(candles, indicators, *decisions).without_checks()
+    derived |= dg.AssetSelection.checks(*guards, *every_run)
     derive = dg.define_asset_job(
         DERIVE_JOB,
         selection=derived,
         description="Candles, indicators and decisions of the touched months; the tag btc/touched says what changed.",
     )
+    quality = dg.define_asset_job(
+        QUALITY_JOB,
+        selection=dg.AssetSelection.checks(*daily),
+        partitions_def=partitions,
+        description="The daily checks of the touched months: outliers, silence, revisions, the exchange's own candles.",
+    )
+    history = TimeRange(config.history_start_time, datetime.max.replace(tzinfo=UTC))
     watch = Watch(
         job_name=DERIVE_JOB,
         minutes=MINUTES_KEY,
         symbols=tuple(config.symbols),
         assets={interval: _hanging_on(config, interval) for interval in config.derived_intervals},
-        checks={i: [dg.AssetCheckKey(indicators_key(i.label), COMPLETE)] for i in indicators_by_interval(config)},
-        always=[dg.AssetCheckKey(MINUTES_KEY, GAPS)],
+        checks={i: [*_guards(config, i), *keys_of_turn(placed, Turn.EVERY_RUN, i)] for i in config.derived_intervals},
+        always=keys_of_turn(placed, Turn.EVERY_RUN, ONE_MINUTE),
         wait=completeness_of(config).wait,
-        history=TimeRange(config.history_start_time, datetime.max.replace(tzinfo=UTC)),
+        history=history,
     )
+    daily_intervals = {interval.label for key in daily for interval in placed[key].intervals}
     return dg.Definitions(
         assets=[build_minutes(partitions), candles, indicators, *decisions, *build_backtests(config, partitions)],
-        asset_checks=[gaps],
-        jobs=[derive],
-        sensors=[build_new_candles_sensor(watch)],
+        asset_checks=build_checks(placed, partitions),
+        jobs=[derive, quality],
+        schedules=[
+            build_quality_schedule(
+                QUALITY_JOB, symbols=list(config.symbols), labels=sorted(daily_intervals), history=history
+            )
+        ],
+        sensors=[
+            build_new_candles_sensor(watch),
+            build_staleness_sensor(build_present_results(placed, list(config.symbols))),
+        ],
         resources={"timescale": Timescale(settings), "progress": progress or Progress()},
         executor=dg.in_process_executor,
     )
+
+
+def _guards(config: Config, interval: Interval) -> list[dg.AssetCheckKey]:
+    """Return the check that holds the decisions on an interval back while a minute may still come."""
+    is_kept = interval in indicators_by_interval(config)
+    return [dg.AssetCheckKey(indicators_key(interval.label), COMPLETE)] if is_kept else []
 
 
 def _hanging_on(config: Config, interval: Interval) -> list[dg.AssetKey]:

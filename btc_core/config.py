@@ -120,6 +120,7 @@ class Config(_Section, frozen=True):
     indicators: dict[str, IndicatorConfig] = {}
     strategies: dict[str, StrategyConfig] = {}
     decisions: DecisionsConfig = DecisionsConfig()
+    quality: dict[str, dict[str, float | int]] = {}
     collector: CollectorConfig = CollectorConfig()
     backtest: BacktestConfig = BacktestConfig()
 

@@ -20,7 +20,7 @@ from btc_core.resample import resample
 from btc_core.strategy import NamedStrategy
 from btc_core.version import CODE_VERSION
 from btc_store.frames import Frames, read_candles
-from btc_store.quality import record_skips
+from btc_store.quality import record_corrections, record_skips
 
 # What to derive: for each interval, the open times of its candles, merged and ascending.
 Spans = Mapping[Interval, Sequence[TimeRange]]
@@ -177,7 +177,10 @@ def _write_decisions(
 ) -> int:
     frames.put("incoming", decisions)
     parameters = msgspec.json.encode(dict(strategy.parameters)).decode()
-    return frames.run("insert_decisions", *stream, parameters, by.run_id, CODE_VERSION, by.now)
+    n_written = frames.run("insert_decisions", *stream, parameters, by.run_id, CODE_VERSION, by.now)
+    if n_written:
+        record_corrections(frames, stream)
+    return n_written
 
 
 def _long(wide: pl.DataFrame, indicators: Sequence[NamedIndicator]) -> pl.DataFrame:

@@ -1,17 +1,80 @@
 """Findings about the data: opened when seen, closed by themselves when healed."""
 
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import polars as pl
 
+from btc_core.check import FINDING_SCHEMA, Evidence, NamedCheck, Source
+from btc_core.errors import ExchangeError
 from btc_core.gaps import gaps_between
 from btc_core.model.interval import Interval
 from btc_core.model.timerange import TimeRange
+from btc_store.evidence import EvidenceReader, Wanted, accounted_minutes
 from btc_store.frames import Frames
 
-_FINDING_SCHEMA = pl.Schema(
-    {"start_time": pl.Datetime("us", "UTC"), "end_time": pl.Datetime("us", "UTC"), "details": pl.String()}
+_TIME = pl.Datetime("us", "UTC")
+_SKIP_SCHEMA = pl.Schema({"start_time": _TIME, "end_time": _TIME, "details": pl.String()})
+_JUDGED_SCHEMA = pl.Schema(
+    {"interval": pl.String(), "kind": pl.String(), "word": pl.String(), "start_time": _TIME, "end_time": _TIME}
 )
+_FOUND_SCHEMA = pl.Schema({**_JUDGED_SCHEMA, "details": pl.String(), "severity": pl.String()})
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a check is asked to judge: open times of an interval's candles, and whose decisions on them."""
+
+    check: NamedCheck
+    interval: Interval
+    within: TimeRange
+    strategy: str = ""
+
+    @property
+    def wanted(self) -> Wanted:
+        """What is read for it: as far around as the check looks."""
+        reach = self.check.reach
+        # What is about the present is judged over all times, and nothing is around that.
+        span = TimeRange(self.within.start - reach, self.within.end + reach) if reach else self.within
+        return Wanted(self.interval, span, self.strategy)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a check found in a scope, how many rows it looked at, and why it could not look where it could not."""
+
+    scope: Scope
+    found: pl.DataFrame
+    n_seen: int
+    fault: str | None = None
+
+
+def judge(reader: EvidenceReader, scopes: Sequence[Scope], *, within: TimeRange) -> tuple[list[Verdict], pl.DataFrame]:
+    """Return what each check finds in its scope, and all that is open since; keep it: all findings or none.
+
+    A finding that was open and is found no more is closed; those outside of the scopes stay. Where the exchange does
+    not answer nothing is said, and nothing closed.
+
+    Args:
+        reader: Reads what the checks look at.
+        scopes: What is judged.
+        within: Where open findings are looked for, also those of earlier looks.
+
+    Returns:
+        A verdict for each scope; and the open findings of the kinds that the checks write: ``interval, kind, severity,
+        start_time, end_time, details``.
+    """
+    with reader.frames.transaction():
+        reader.read_minutes([each.wanted.span for each in scopes if Source.MINUTES in each.check.rule.sources])
+        verdicts = [_judge(reader, scope) for scope in scopes]
+        everywhere = [within, *(scope.within for scope in scopes)]
+        hull = TimeRange(min(span.start for span in everywhere), max(span.end for span in everywhere))
+        known = _open_findings(reader, scopes, hull)
+        # Nothing found and nothing to close is what nearly every run of every few minutes sees.
+        if known.height or any(verdict.found.height for verdict in verdicts):
+            _keep(reader.frames, reader.symbol, verdicts)
+            known = _open_findings(reader, scopes, within)
+    return verdicts, known
 
 
 def find_gaps(frames: Frames, symbol: str, within: TimeRange) -> list[TimeRange]:
@@ -20,26 +83,8 @@ def find_gaps(frames: Frames, symbol: str, within: TimeRange) -> list[TimeRange]
     Only what lies between stored minutes is a gap: before the first and after the last there is nothing to miss yet.
     Nor is there anything to miss in a minute that is known to be without trades.
     """
-    before, after = frames.read("minute_neighbours", symbol, within.start, within.end).row(0)
-    start = within.start if before is None else before
-    end = within.end - timedelta(microseconds=1) if after is None else after
-    times = frames.read("read_minute_times", symbol, start, end)["time"]
-    if times.is_empty():
-        return []
-    silent = frames.read("no_trade_minutes", symbol, times[0], times[-1])["time"]
-    return gaps_between(pl.concat([times, silent]).sort() if len(silent) else times)
-
-
-def record_gaps(frames: Frames, symbol: str, within: TimeRange) -> list[TimeRange]:
-    """Open a finding for each gap that touches a range, close those that are filled. Returns the open gaps."""
-    gaps = find_gaps(frames, symbol, within)
-    found = pl.DataFrame(
-        [(gap.start, gap.end, f'{{"n_minutes": {gap.n_minutes}}}') for gap in gaps],
-        schema=_FINDING_SCHEMA,
-        orient="row",
-    )
-    _record(frames, found, (symbol, "1m", "gap"), severity="error", within=within)
-    return gaps
+    times = accounted_minutes(frames, symbol, within)
+    return [] if times.is_empty() else gaps_between(times)
 
 
 def record_skips(
@@ -63,18 +108,69 @@ def record_skips(
         pl.col("close_time").alias("end_time"),
         details.struct.json_encode().alias("details"),
     )
-    _record(frames, found, (symbol, interval.label, "gap"), severity="warning", within=within, strategy=strategy)
-
-
-def _record(
-    frames: Frames,
-    found: pl.DataFrame,
-    about: tuple[str, str, str],
-    *,
-    severity: str,
-    within: TimeRange,
-    strategy: str = "",
-) -> None:
-    frames.put("incoming", found)
+    about = (symbol, interval.label, "gap")
+    frames.put("incoming", found.cast(_SKIP_SCHEMA))
     frames.run("resolve_findings", *about, strategy, within.start, within.end)
-    frames.run("insert_findings", *about, severity)
+    frames.run("insert_findings", *about, "warning")
+
+
+def record_corrections(frames: Frames, stream: tuple[str, str, str]) -> None:
+    """Open a finding for each live decision that its re-derivation contradicts, close those that hold again.
+
+    To be called behind ``insert_decisions`` in its transaction: the decisions are in the table ``incoming`` still.
+
+    Args:
+        frames: The database.
+        stream: Symbol, interval label and strategy.
+    """
+    frames.run("resolve_corrections", *stream)
+    frames.run("insert_corrections", *stream)
+
+
+def _judge(reader: EvidenceReader, scope: Scope) -> Verdict:
+    check, wanted = scope.check, scope.wanted
+    try:
+        frames = {source: reader.read(source, wanted) for source in check.rule.sources}
+    except ExchangeError as error:
+        return Verdict(scope=scope, found=pl.DataFrame(schema=FINDING_SCHEMA), n_seen=0, fault=str(error))
+    evidence = Evidence(
+        symbol=reader.symbol, interval=scope.interval, within=scope.within, now=reader.now, frames=frames
+    )
+    return Verdict(scope=scope, found=check.find(evidence), n_seen=_n_within(frames[check.rule.sources[0]], scope))
+
+
+def _open_findings(reader: EvidenceReader, scopes: Sequence[Scope], within: TimeRange) -> pl.DataFrame:
+    kinds = {scope.check.rule.kind for scope in scopes if scope.check.rule.kind is not None}
+    return reader.frames.read("open_findings_in", reader.symbol, within.start, within.end, ",".join(sorted(kinds)))
+
+
+def _n_within(frame: pl.DataFrame, scope: Scope) -> int:
+    """Return how many rows of a frame lie in what is judged."""
+    if "time" not in frame.columns:
+        return frame.height
+    return frame.select(pl.col("time").is_between(scope.within.start, scope.within.end, closed="left").sum()).item()
+
+
+def _keep(frames: Frames, symbol: str, verdicts: Sequence[Verdict]) -> None:
+    """Write what was found, and close what was not found again in what was judged."""
+    kept = [verdict for verdict in verdicts if verdict.fault is None and verdict.scope.check.rule.kind is not None]
+    if not kept:
+        return
+    judged = [(*_about(v.scope).values(), v.scope.within.start, v.scope.within.end) for v in kept]
+    found = [
+        verdict.found.with_columns(**{name: pl.lit(value) for name, value in _about(verdict.scope).items()})
+        for verdict in kept
+        if verdict.found.height
+    ]
+    incoming = pl.concat(found).select(_FOUND_SCHEMA.names()) if found else pl.DataFrame(schema=_FOUND_SCHEMA)
+    frames.put("judged", pl.DataFrame(judged, schema=_JUDGED_SCHEMA, orient="row"))
+    # Ranges beside each other may both find what lies between them.
+    frames.put("incoming", incoming.unique(maintain_order=True))
+    frames.run("resolve_judged", symbol)
+    if found:
+        frames.run("insert_judged", symbol)
+
+
+def _about(scope: Scope) -> Mapping[str, str]:
+    """Return what tells the findings of a check from others."""
+    return {"interval": scope.interval.label, "kind": scope.check.rule.kind or "", "word": scope.check.word}

@@ -100,15 +100,60 @@ def test_twice_changes_no_row(filled, instance):
 def test_gaps_are_flagged_and_do_not_block_history(filled, instance):
     """A gap that will not be filled fails its check, with the minutes in a table; decisions follow all the same."""
     result = run_derive(filled, instance, MONTHS)
-    checks = {(e.asset_key.to_user_string(), e.check_name): e for e in result.get_asset_check_evaluations()}
-    gaps = checks["candles/1m", "gaps"]
-    assert not gaps.passed
+    checks = {
+        (e.asset_key.to_user_string(), e.check_name, e.partition): e for e in result.get_asset_check_evaluations()
+    }
+    gaps = checks["candles/1m", "gaps", "2024-03-01|BTC"]
+    assert (gaps.passed, gaps.severity, gaps.blocking) == (False, dg.AssetCheckSeverity.WARN, False)
     assert gaps.metadata["missing minutes"].value == 50
-    complete = checks["indicators/37m", "complete"]
+    (shown,) = gaps.metadata["which"].value.records
+    assert shown.data["from"] == (START + 3000 * MINUTE).strftime("%Y-%m-%d %H:%MZ")
+    assert checks["candles/1m", "gaps", "2024-04-01|BTC"].passed
+    complete = checks["indicators/37m", "complete", None]
     assert (complete.passed, complete.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert result.success
     skipped = "SELECT count(*) FROM data_quality WHERE interval = '37m' AND details ->> 'strategy' = 'ma44'"
     assert rows(filled, skipped)[0][0] > 0
+
+
+def test_every_run_makes_the_cheap_checks_and_no_other(filled, instance):
+    """Minutes, sums and quarters of each month, whatever else stands on the assets; nobody asks the exchange."""
+    result = run_derive(filled, instance, MONTHS)
+    made = {(e.asset_key.to_user_string(), e.check_name) for e in result.get_asset_check_evaluations()}
+    assert made == {
+        ("candles/1m", "gaps"),
+        ("candles/1m", "ohlc"),
+        ("candles/148m", "four_37m"),
+        *((f"candles/{label}", "sums") for label in filled.config.intervals),
+        *((f"indicators/{label}", "complete") for label in ("37m", "148m", "1d")),
+    }
+    wrong = [e for e in result.get_asset_check_evaluations() if e.check_name in ("sums", "four_37m") and not e.passed]
+    assert wrong == []
+
+
+def test_a_decision_waits_for_no_check(filled, instance):
+    """The checks of candles are the last step of a run, although nothing but candles is before them."""
+    result = run_derive(filled, instance, MONTHS)
+    steps = [event.step_key for event in result.all_events if event.event_type_value == "STEP_SUCCESS"]
+    assert steps[-1] == "candle_checks"
+
+
+def test_a_month_stays_failed_while_a_gap_in_it_is_open(filled, instance):
+    """A run that looks at other minutes of the month does not turn it green; one that sees it healed does."""
+    run_derive(filled, instance, MONTHS)
+
+    def gaps_after(touched):
+        result = run_derive(filled, instance, TimeRange(START, START + MINUTE), touched={"5m": [touched]})
+        (told,) = (e for e in result.get_asset_check_evaluations() if e.check_name == "gaps")
+        return told.partition, told.passed
+
+    elsewhere = TimeRange(START, START + 5 * MINUTE)
+    assert gaps_after(elsewhere) == ("2024-03-01|BTC", False)
+    with open_frames(filled.database_url) as frames:
+        whole = made_minutes(MONTHS, random.Random(5), n_gaps=0)
+        store_minutes(frames, "BTC", whole)
+    assert gaps_after(elsewhere) == ("2024-03-01|BTC", False)
+    assert gaps_after(TimeRange(START + 3000 * MINUTE, START + 3050 * MINUTE)) == ("2024-03-01|BTC", True)
 
 
 def test_minutes_that_may_still_come_hold_the_decisions_back(settings_for, database_url, instance):
