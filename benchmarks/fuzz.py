@@ -165,7 +165,7 @@ class Play:
 
     def _pass_time(self, now: datetime) -> None:
         if self._now == EPOCH:
-            self._session.begin(SYMBOL, COIN, first=None, runs=(), lost=None, now=now)
+            self._session.begin(SYMBOL, COIN, first=None, runs=(), lost=(), now=now)
             self._connect(now)
         self._now = now
         for action in self._session.tick(now):

@@ -8,10 +8,11 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from btc_core.errors import ConfigError, DatabaseError, ExchangeError
-from btc_core.model.timerange import MINUTE, TimeRange, floor_minute, format_time
+from btc_core.model.timerange import MINUTE, TimeRange, floor_minute, format_time, subtract_ranges
+from btc_store.candles import Known
 from btc_store.settings import Settings, refuse_scaled_mainnet
 from collector.alarms import Alarms
 from collector.backoff import Backoff
@@ -181,6 +182,8 @@ class Collector:
             alarms=self._alarms,
         )
         self._resolution = Resolution({}, {})
+        # Which coin each symbol was collected from before.
+        self._remembered: dict[str, str] = {}
         self._workers: dict[str, list[asyncio.Task[None]]] = {}
         self._deadline_moved = asyncio.Event()
 
@@ -279,7 +282,8 @@ class Collector:
         while True:
             try:
                 markets = await self._rest.markets(symbols)
-                return resolve(symbols, markets, self._exchange, await self._store.coins())
+                self._remembered = await self._store.coins()
+                return resolve(symbols, markets, self._exchange, self._remembered)
             except ExchangeError as error:
                 wait = backoff.next_wait()
                 fields = {"reason": str(error), "wait_seconds": round(wait, 1)}
@@ -306,20 +310,31 @@ class Collector:
         now = self._waits.now()
         oldest = floor_minute(now - self._plan.depth) + MINUTE
         known = await self._store.known(symbol, oldest)
-        # Between what was stored last and what history still has: no exchange will tell it any more.
-        lost_from = known.before + MINUTE if known.before is not None else oldest
         actions = self._session.begin(
             symbol,
             coin,
             first=known.first,
             runs=[(run.range, run.state) for run in known.runs],
-            lost=TimeRange(lost_from, oldest) if lost_from < oldest else None,
+            lost=await self._lost(symbol, known, oldest),
             now=now,
         )
         self._workers[symbol] = [
             tasks.create_task(self._confirmer.work(symbol, is_urgent=is_urgent)) for is_urgent in (True, False)
         ]
         self._do(actions)
+
+    async def _lost(self, symbol: str, known: Known, oldest: datetime) -> list[TimeRange]:
+        """Return the minutes that nobody has and history tells no more, as far as they were ours to collect."""
+        if known.first is None or known.before is None:
+            return []
+        since = known.before + MINUTE
+        if symbol in self._remembered:
+            # What was still asked for when the last collector of this symbol ended is lost too.
+            since = max(known.first, floor_minute(known.before - self._plan.depth))
+        if since >= oldest:
+            return []
+        earlier = await self._store.known(symbol, since)
+        return subtract_ranges([TimeRange(since, oldest)], [run.range for run in earlier.runs])
 
     async def _keep_resolved(self, tasks: asyncio.TaskGroup) -> None:
         """Look once a day which coins the symbols are: pairs are renamed, coins are delisted."""

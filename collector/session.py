@@ -183,7 +183,7 @@ class Session:
         *,
         first: datetime | None,
         runs: Sequence[tuple[TimeRange, str]],
-        lost: TimeRange | None,
+        lost: Sequence[TimeRange],
         now: datetime,
     ) -> list[Action]:
         """Collect a symbol from now on.
@@ -193,7 +193,7 @@ class Session:
             coin: The exchange's.
             first: The oldest stored minute.
             runs: What the table knows of the minutes that history still has: ranges and their state.
-            lost: Minutes between stored ones that history has no longer.
+            lost: Minutes that are not stored and that history has no longer.
             now: The present instant.
         """
         ledger = Ledger(symbol, coin, self._plan, first=first, now=now)
@@ -202,7 +202,7 @@ class Session:
         self._ledgers[symbol] = ledger
         self._next_minute = floor_minute(now) + MINUTE
         subscribed = [action for link in self._links.values() for action in self._subscribe(link, [coin], now)]
-        return [*(self._give_up(symbol, [lost]) if lost else []), *subscribed, Look(symbol)]
+        return [*self._give_up(symbol, lost), *subscribed, Look(symbol)]
 
     def end(self, symbol: str) -> list[Action]:
         """Stop collecting a symbol; what is under way of it is closed and stored."""

@@ -48,7 +48,7 @@ async def test_an_exchange_that_is_down_for_37_minutes(playing, caplog, is_edge)
         await one.heals()
         told_by_history = [time for time in await one.without_stream("BTC", since=begun_at) if time < end]
         assert len(told_by_history) >= 35
-        assert one.exchange.n_links >= 2
+        await one.until(lambda: one.exchange.n_links >= 2)
         assert not await one.findings("unrecoverable")
 
 
@@ -116,7 +116,7 @@ async def test_four_days_away(playing, caplog):
     async with playing(**told) as one, one.collecting():
         await one.reached(one.start + 2 * MINUTE)
         start = one.start
-    async with playing(**told, start=NOON + 4 * DAY) as one:
+    async with playing(**told, start=NOON + 4 * DAY, rate=60) as one:
         one.start = start
         newest = await one.newest("BTC")
         async with one.collecting():
@@ -128,8 +128,8 @@ async def test_four_days_away(playing, caplog):
         assert (finding["severity"], finding["resolved_at"]) == ("error", None)
         n_lost = (finding["end_time"] - finding["start_time"]) // MINUTE
         assert n_lost == await one.n_in_state("BTC", "unrecoverable") > 700
-        (alarm,) = said(caplog, OLDER)
-        assert (alarm.symbol, alarm.n) == ("BTC", n_lost)
+        # On a slow machine history forgets some more while it is read.
+        assert sum(alarm.n for alarm in said(caplog, OLDER)) == n_lost
         # Half of them first: the rest of the finding stays open.
         for first, n in ((finding["start_time"], n_lost // 2), (finding["start_time"], n_lost)):
             _import(one, first, n)
@@ -138,7 +138,6 @@ async def test_four_days_away(playing, caplog):
         assert all(row["resolved_at"] for row in await one.findings("unrecoverable"))
 
 
-@pytest.mark.xfail(strict=True, reason="only what lies behind the newest stored minute is given up at a start")
 async def test_holes_that_history_left_behind_before_a_start(playing):
     """A minute that was still missing when the collector stopped is given up too, not missing for ever."""
     told = {"symbols": {"BTC": None}}
@@ -148,7 +147,7 @@ async def test_holes_that_history_left_behind_before_a_start(playing):
             await one.heals(until=one.start + 4 * MINUTE)
         start = one.start
         await one.connection.execute("DELETE FROM candles WHERE time = $1", start + 2 * MINUTE)
-    async with playing(**told, start=NOON + 4 * DAY) as one, one.collecting():
+    async with playing(**told, start=NOON + 4 * DAY, rate=60) as one, one.collecting():
         await one.reached(one.now())
         await one.heals()
         assert await one.states("BTC", start + MINUTE, n=3) == ["confirmed", "unrecoverable", "confirmed"]

@@ -257,7 +257,7 @@ class Collecting(RuleBasedStateMachine):
             runs += [(time, mark) for (s, time), mark in self.table.marks.items() if s == symbol]
             ranges = [(TimeRange(time, time + MINUTE), state) for time, state in sorted(runs)]
             first = times[0] if times else None
-            self.do(self.session.begin(symbol, symbol, first=first, runs=ranges, lost=None, now=self.now))
+            self.do(self.session.begin(symbol, symbol, first=first, runs=ranges, lost=(), now=self.now))
 
     def deliver(self, text: str | bytes) -> None:
         """A message comes on the newest connection."""
@@ -346,7 +346,7 @@ TestCollecting = Collecting.TestCase
 def session() -> Session:
     """Return a session that collects BTC."""
     one = Session(EXCHANGE, Timing(), PLAN)
-    one.begin("BTC", "BTC", first=None, runs=[], lost=None, now=NOON)
+    one.begin("BTC", "BTC", first=None, runs=[], lost=(), now=NOON)
     one.connected(1, NOON)
     return one
 

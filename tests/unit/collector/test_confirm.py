@@ -157,7 +157,7 @@ class Rig:
         """Collect UBTC/USDC, of which the last 83 hours are stored and confirmed, but for some holes."""
         stored = TimeRange(NOON - 5000 * MINUTE, NOON)
         runs = [(part, "confirmed") for part in subtract_ranges([stored], holes)]
-        self.session.begin(SYMBOL, COIN, first=stored.start, runs=runs, lost=None, now=self.waits.now())
+        self.session.begin(SYMBOL, COIN, first=stored.start, runs=runs, lost=(), now=self.waits.now())
 
     def believe(self, offset: timedelta) -> None:
         """Have looked at the exchange's clock: ours is ahead by so much."""

@@ -57,7 +57,7 @@ def session(*coins: str, now: datetime = NOON, always_trades: tuple[str, ...] = 
     one = Session(EXCHANGE, Timing(), PLAN, always_trades=always_trades, rotate_jitter=timedelta())
     for coin in coins or ("BTC",):
         stored = [(TimeRange(now - 90 * HOUR, now), "confirmed")]
-        one.begin(coin, coin, first=now - 90 * HOUR, runs=stored, lost=None, now=now)
+        one.begin(coin, coin, first=now - 90 * HOUR, runs=stored, lost=(), now=now)
     return one
 
 
@@ -100,7 +100,7 @@ def test_a_symbol_that_comes_later_is_subscribed_to_on_every_connection():
     """And one that goes is unsubscribed from, where it was."""
     one = session("BTC")
     one.connected(1, NOON)
-    later = one.begin("ETH", "ETH", first=None, runs=[], lost=None, now=NOON)
+    later = one.begin("ETH", "ETH", first=None, runs=[], lost=(), now=NOON)
     assert subscribed(later) == [(1, "subscribe", "ETH")]
     assert subscribed(one.end("ETH")) == [(1, "unsubscribe", "ETH")]
     assert one.coins == {"BTC": "BTC"}
@@ -322,7 +322,7 @@ def test_what_history_has_no_longer_is_marked_and_told():
     """After five days away the first part of them is lost."""
     one = Session(EXCHANGE, Timing(), PLAN)
     lost = TimeRange(NOON - 120 * HOUR, NOON - 80 * HOUR)
-    actions = one.begin("BTC", "BTC", first=NOON - 200 * HOUR, runs=[], lost=lost, now=NOON)
+    actions = one.begin("BTC", "BTC", first=NOON - 200 * HOUR, runs=[], lost=[lost], now=NOON)
     assert of(Mark, actions) == [Mark("BTC", "unrecoverable", (lost,), "error")]
     assert [alarm.event for alarm in of(Alarm, actions)] == ["minutes are older than the exchange's history"]
 

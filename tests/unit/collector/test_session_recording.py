@@ -55,7 +55,7 @@ def play(frames: Iterable[tuple[datetime, str]], coin: str) -> list[tuple[dateti
     for received, frame in frames:
         if not started:
             at, started = received, True
-            keep(session.begin(coin, coin, first=None, runs=[], lost=None, now=at))
+            keep(session.begin(coin, coin, first=None, runs=[], lost=(), now=at))
             keep(session.connected(1, at))
             keep(session.frame(1, f'{{"channel":"subscriptionResponse","data":{subscription(coin)}}}', at))
         tick_until(received)
