@@ -30,12 +30,28 @@ def build_staleness_sensor(look: Callable[[Timescale], list[dg.AssetCheckEvaluat
         now = {name: (result.passed, result.severity.value) for name, result in results.items()}
         news = [result for name, result in results.items() if before.get(name) != now[name]]
         return dg.SensorResult(
-            asset_events=news,
+            asset_events=[_of_no_partition(result) for result in news],
             skip_reason=None if news else "nothing has changed",
             cursor=msgspec.json.encode(now).decode(),
         )
 
     return staleness
+
+
+def _of_no_partition(result: dg.AssetCheckEvaluation) -> dg.AssetCheckEvaluation:
+    """Return the result with its partition in words.
+
+    Dagster's table takes one result without a run for each check and partition, and refuses the second (1.13.27,
+    idx_asset_check_executions_unique); of results without a partition it takes any number.
+    """
+    return dg.AssetCheckEvaluation(
+        asset_key=result.asset_key,
+        check_name=result.check_name,
+        passed=result.passed,
+        severity=result.severity,
+        description=result.description,
+        metadata={**result.metadata, "partition": result.partition or ""},
+    )
 
 
 def _name(result: dg.AssetCheckEvaluation) -> str:

@@ -113,8 +113,12 @@ async def test_an_outage_longer_than_history(playing, caplog, monkeypatch):
 async def test_four_days_away(playing, caplog):
     """What the exchange no longer has is unrecoverable, all else is confirmed; an import closes the finding."""
     told = {"symbols": {"BTC": None}}
-    async with playing(**told) as one, one.collecting():
-        await one.reached(one.start + 2 * MINUTE)
+    # A short history, so that it is whole when the collector ends: a hole in it would be lost too.
+    async with playing(**told, n_history=120) as one:
+        async with one.collecting():
+            await one.reached(one.start + 2 * MINUTE)
+            whole = "SELECT count(*) > 100 AND bool_and(state <> 'missing') FROM minute_states WHERE time < $1"
+            await one.until(lambda: one.connection.fetchval(whole, one.start))
         start = one.start
     async with playing(**told, start=NOON + 4 * DAY, rate=60) as one:
         one.start = start
