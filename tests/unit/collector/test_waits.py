@@ -9,9 +9,9 @@ from collector.waits import Waits
 
 
 class FakeSettings:
-    """A clock on which a billion market seconds last one real one."""
+    """A clock on which a million market seconds last one real one."""
 
-    clock = ClockScale(0, datetime.now(UTC).timestamp(), 1e9)
+    clock = ClockScale(0, datetime.now(UTC).timestamp(), 1e6)
 
 
 async def test_a_market_day_passes_in_a_moment():
