@@ -6,14 +6,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import footprint, fuzz, latency, peers, pipeline
+from benchmarks import backfill, footprint, fuzz, latency, live, peers, pipeline, workspace
 from benchmarks.figure import Figure
 from benchmarks.market import year_of_minutes
 from benchmarks.processes import ROOT
 from btc_store.embedded import EmbeddedPostgres
 from btc_store.schema import upgrade
 
-SUITES = ("pipeline", "latency", "peers", "fuzz", "footprint")
+SUITES = ("pipeline", "latency", "peers", "fuzz", "footprint", "backfill", "workspace", "live")
 
 
 def main() -> int:
@@ -56,6 +56,12 @@ def _on_a_server(suite: str, folder: Path) -> Iterator[Figure]:
             yield from pipeline.measure(server.url, year_of_minutes(ROOT / ".cache" / "bench"))
         elif suite == "latency":
             yield from latency.measure(server.url)
+        elif suite == "backfill":
+            yield from backfill.measure(server.url, year_of_minutes(ROOT / ".cache" / "bench"))
+        elif suite == "live":
+            yield from live.measure(server.url)
+        elif suite == "workspace":
+            yield from workspace.measure(server.url)
         else:
             yield from footprint.measure(server.url, folder)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import dagster as dg
 
+from btc_assets.lineage import candle_columns, table_metadata
 from btc_assets.partitions import partitions_of
 from btc_assets.reporting import describe
 from btc_core.config import Config
@@ -15,19 +16,6 @@ from resources.progress import Progress
 from resources.timescale import Timescale
 
 MINUTES_KEY = dg.AssetKey(["candles", "1m"])
-
-_COLUMNS = dg.TableSchema(
-    columns=[
-        dg.TableColumn("time", "timestamptz", "open of the candle, UTC; it is known at its close"),
-        dg.TableColumn("open", "float8", "price of the first trade, quote currency"),
-        dg.TableColumn("high", "float8", "highest price"),
-        dg.TableColumn("low", "float8", "lowest price"),
-        dg.TableColumn("close", "float8", "price of the last trade"),
-        dg.TableColumn("volume", "float8", "base units"),
-        dg.TableColumn("trades", "integer", "number of trades; null where the source does not count them"),
-        dg.TableColumn("minutes", "integer", "how many 1m candles it was made of"),
-    ]
-)
 
 
 def candles_key(interval: str) -> dg.AssetKey:
@@ -45,7 +33,7 @@ def build_minutes(partitions: dg.PartitionsDefinition) -> dg.AssetSpec:
         kinds={"postgres", "websockets"},
         owners=["team:data"],
         partitions_def=partitions,
-        metadata={"dagster/column_schema": _COLUMNS},
+        metadata=table_metadata(candle_columns(None), docs=["docs/collector.md", "docs/howto/import-history.md"]),
     )
 
 
@@ -61,7 +49,9 @@ def build_candles(config: Config, partitions: dg.PartitionsDefinition) -> dg.Ass
             kinds={"polars", "postgres"},
             owners=["team:data"],
             code_version=CODE_VERSION,
-            metadata={"dagster/column_schema": _COLUMNS},
+            metadata=table_metadata(
+                candle_columns(MINUTES_KEY), docs=["docs/laws.md", "docs/howto/add-an-interval.md"]
+            ),
         )
         for key, interval in intervals.items()
     ]
@@ -77,23 +67,22 @@ def build_candles(config: Config, partitions: dg.PartitionsDefinition) -> dg.Ass
         context: dg.AssetExecutionContext, timescale: dg.ResourceParam[Timescale], progress: dg.ResourceParam[Progress]
     ) -> Iterator[dg.MaterializeResult]:
         selected = [key for key in intervals if key in context.selected_asset_keys]
-        for partition in partitions_of(context, progress):
-            started = time.monotonic()
-            spans = {intervals[key]: partition.spans(intervals[key], now=timescale.now()) for key in selected}
-            with timescale.frames() as frames:
+        with timescale.frames() as frames:
+            for partition in partitions_of(context, progress):
+                started = time.monotonic()
+                spans = {intervals[key]: partition.spans(intervals[key], now=timescale.now()) for key in selected}
+                # A month is read, written and forgotten: a run over years needs the memory of one.
                 written = derive_candles(frames, partition.symbol, spans)
-            for key in selected:
-                interval = intervals[key]
-                describe(
-                    context,
-                    key=key,
-                    partition=partition,
-                    spans=spans[interval],
-                    written=written.get(interval),
-                    started=started,
-                )
-            n_written = sum(each.n_written for each in written.values())
-            context.log.info("candles %s: %d rows new or changed", partition.key, n_written)
+                for key in selected:
+                    interval = intervals[key]
+                    describe(
+                        context,
+                        key=key,
+                        partition=partition,
+                        spans=spans[interval],
+                        written=written.get(interval),
+                        started=started,
+                    )
         for key in selected:
             yield dg.MaterializeResult(asset_key=key)
 

@@ -2,11 +2,13 @@
 
 import time
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 
 from btc_assets.candles import candles_key
 from btc_assets.indicators import indicators_by_interval, indicators_key
+from btc_assets.lineage import decision_columns, table_metadata
 from btc_assets.partitions import Partition, partitions_of
 from btc_assets.pictures import MOST_POINTS, picture_of_decisions
 from btc_assets.reporting import describe
@@ -55,6 +57,7 @@ def _build(config: Config, name: str, partitions: dg.PartitionsDefinition) -> dg
         kinds={"polars", "postgres"},
         owners=["team:data"],
         code_version=CODE_VERSION,
+        metadata=_metadata(config, strategy, intervals),
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
@@ -90,6 +93,16 @@ def _upstream(config: Config, intervals: list[Interval]) -> list[dg.AssetKey]:
     """Return what decisions rest on: the indicators of each interval, or its candles where none is kept."""
     kept = indicators_by_interval(config)
     return [indicators_key(i.label) if i in kept else candles_key(i.label) for i in intervals]
+
+
+def _metadata(config: Config, strategy: NamedStrategy, intervals: list[Interval]) -> dict[str, Any]:
+    kept = indicators_by_interval(config)
+    columns = decision_columns(
+        strategy,
+        candles=[candles_key(interval.label) for interval in intervals],
+        indicators=[indicators_key(interval.label) for interval in intervals if interval in kept],
+    )
+    return table_metadata(columns, docs=["docs/laws.md", "docs/howto/add-a-strategy.md"])
 
 
 def _picture(

@@ -7,17 +7,23 @@ import dagster as dg
 from btc_assets.backtests import build_backtests
 from btc_assets.candles import MINUTES_KEY, build_candles, build_minutes, candles_key
 from btc_assets.decisions import build_decisions, completeness_of, decisions_key
+from btc_assets.freshness import with_freshness
 from btc_assets.indicators import build_indicators, indicators_by_interval, indicators_key
 from btc_assets.partitions import build_partitions
+from btc_assets.prune import PRUNE_JOB, build_prune_job
 from btc_assets.quality import COMPLETE, build_checks, build_present_results, keys_of_turn, place_checks
 from btc_core.check import Turn, load_checks
 from btc_core.config import Config
+from btc_core.model.clock import ClockScale
 from btc_core.model.interval import ONE_MINUTE, Interval
 from btc_core.model.timerange import TimeRange
+from btc_store.live_state import served
 from btc_store.settings import Settings, load_settings
 from resources.progress import Progress
 from resources.timescale import Timescale
 from sensors.new_candles import Watch, build_new_candles_sensor
+from sensors.outbox import build_outbox_sensor
+from sensors.prune_schedule import build_prune_schedule
 from sensors.quality_schedule import build_quality_schedule
 from sensors.staleness import build_staleness_sensor
 
@@ -57,19 +63,26 @@ def build_definitions(settings: Settings, progress: Progress | None = None) -> d
         always=keys_of_turn(placed, Turn.EVERY_RUN, ONE_MINUTE),
         wait=completeness_of(config).wait,
         history=history,
+        serves=served(config),
     )
     daily_intervals = {interval.label for key in daily for interval in placed[key].intervals}
+    assets = [build_minutes(partitions), candles, indicators, *decisions, *build_backtests(config, partitions)]
+    if settings.clock == ClockScale():
+        # Policies know real time alone.
+        assets = with_freshness(assets, config)
     return dg.Definitions(
-        assets=[build_minutes(partitions), candles, indicators, *decisions, *build_backtests(config, partitions)],
+        assets=assets,
         asset_checks=build_checks(placed, partitions),
-        jobs=[derive, quality],
+        jobs=[derive, quality, build_prune_job()],
         schedules=[
             build_quality_schedule(
                 QUALITY_JOB, symbols=list(config.symbols), labels=sorted(daily_intervals), history=history
-            )
+            ),
+            build_prune_schedule(PRUNE_JOB),
         ],
         sensors=[
             build_new_candles_sensor(watch),
+            build_outbox_sensor(),
             build_staleness_sensor(build_present_results(placed, list(config.symbols))),
         ],
         resources={"timescale": Timescale(settings), "progress": progress or Progress()},

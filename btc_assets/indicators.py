@@ -7,7 +7,8 @@ from datetime import timedelta
 import dagster as dg
 
 from btc_assets.candles import candles_key
-from btc_assets.partitions import partitions_of
+from btc_assets.lineage import indicator_columns, table_metadata
+from btc_assets.partitions import Partition, partitions_of
 from btc_assets.quality import COMPLETE, complete_check_spec, completeness_result
 from btc_assets.reporting import describe
 from btc_core.config import Config
@@ -54,14 +55,15 @@ def build_indicators(config: Config, partitions: dg.PartitionsDefinition) -> dg.
         context: dg.AssetExecutionContext, timescale: dg.ResourceParam[Timescale], progress: dg.ResourceParam[Progress]
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         selected = [key for key in kept if key in context.selected_asset_keys]
-        partitions_done = list(partitions_of(context, progress))
+        partitions_done: list[Partition] = []
         with timescale.frames() as frames:
-            for partition in partitions_done:
+            for partition in partitions_of(context, progress):
                 for key in selected:
                     started, (interval, each) = time.monotonic(), kept[key]
                     spans = partition.spans(interval, now=timescale.now())
                     written = derive_indicators(frames, partition.symbol, interval, spans, each)
                     describe(context, key=key, partition=partition, spans=spans, written=written, started=started)
+                partitions_done.append(partition)
             for key in selected:
                 yield dg.MaterializeResult(asset_key=key)
                 if dg.AssetCheckKey(key, COMPLETE) in context.selected_asset_check_keys:
@@ -82,4 +84,8 @@ def _spec(key: dg.AssetKey, interval: Interval, indicators: list[NamedIndicator]
         kinds={"polars", "postgres"},
         owners=["team:data"],
         code_version=CODE_VERSION,
+        metadata=table_metadata(
+            indicator_columns(candles_key(interval.label), indicators),
+            docs=["docs/indicators.md", "docs/howto/add-an-indicator.md"],
+        ),
     )

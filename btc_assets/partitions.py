@@ -3,6 +3,7 @@
 Nothing here knows how anything is derived; ``btc_core.partitions`` says which month owns a candle.
 """
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,8 @@ from resources.progress import Progress
 from sensors.requests import touched_of
 
 MONTH, SYMBOL = "month", "symbol"
+# A line in the run's log is an event that Dagster keeps: a backfill of years tells how far it is no more often.
+LOG_SECONDS = 5.0
 
 
 def build_partitions(config: Config) -> dg.MultiPartitionsDefinition:
@@ -52,11 +55,15 @@ class Partition:
 def partitions_of(
     context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, progress: Progress
 ) -> Iterator[Partition]:
-    """Yield the partitions of a run in order of time, and say so when each is done with."""
+    """Yield the partitions of a run in order of time; say when each is done with, now and then in the run's log too."""
     touched = touched_of(context.run.tags)
     # Dagster promises no order; a key begins with its month.
-    for key in sorted(context.partition_keys):
+    keys, told = sorted(context.partition_keys), time.monotonic()
+    for n, key in enumerate(keys, start=1):
         dimensions = key.keys_by_dimension if isinstance(key, dg.MultiPartitionKey) else {}
         month = month_range(parse_time(dimensions[MONTH]))
         yield Partition(key, dimensions[SYMBOL], month, touched)
         progress.advance(1)
+        if len(keys) > 1 and (n == len(keys) or time.monotonic() - told >= LOG_SECONDS):
+            context.log.info("%d of %d partitions are done, the last is %s", n, len(keys), key)
+            told = time.monotonic()

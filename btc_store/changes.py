@@ -11,6 +11,8 @@ from btc_store.frames import Frames
 MARGIN = timedelta(minutes=15)
 # As the statements cut it.
 SLICE_SECONDS = 10
+# A transaction is listed as open a moment after it has begun.
+LISTING = timedelta(seconds=5)
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -24,15 +26,21 @@ class Changes:
     seen: dict[str, int]
 
 
-def read_changes(frames: Frames, *, through: datetime | None, seen: dict[str, int]) -> Changes:
+def read_changes(
+    frames: Frames, *, through: datetime | None, seen: dict[str, int], since: datetime | None = None
+) -> Changes:
     """Return the minutes that were written since the last look; everything stored where there was none.
 
     Args:
         frames: The database.
         through: The newest ``ingested_at`` of the last look.
         seen: How many writes the youngest slices held at the last look.
+        since: What is older is known to have been committed before the last look (``read_settled``): a shorter way
+            back than the margin, after an import by hundreds of thousands of rows.
     """
-    since = _EVER if through is None else _slice_start(through - MARGIN)
+    # A slice is counted whole.
+    bounds = [bound for bound in (through and through - MARGIN, since and through and min(since, through)) if bound]
+    since = _slice_start(max(bounds)) if bounds else _EVER
     slices = frames.read("change_slices", since, through or _EVER)
     newest: datetime | None = slices["newest"].max() if slices.height else through  # pyright: ignore[reportAssignmentType]
     late = [name for name, n_read in slices.select("slice", "n_read").iter_rows() if n_read != seen.get(name, 0)]
@@ -44,13 +52,26 @@ def read_changes(frames: Frames, *, through: datetime | None, seen: dict[str, in
         ).iter_rows():
             ranges.setdefault(symbol, []).append(TimeRange(start, end))
             n_rows += count
-    return Changes(ranges, n_rows, newest, _youngest(dict(slices.select("slice", "n_writes").iter_rows()), newest))
+    counted = {name: n for name, n in seen.items() if _number(name) < since.timestamp() // SLICE_SECONDS}
+    counted |= dict(slices.select("slice", "n_writes").iter_rows())
+    return Changes(ranges, n_rows, newest, _youngest(counted, newest))
+
+
+def read_settled(frames: Frames) -> datetime:
+    """Return an instant before which every write is committed or gone; to be asked for before a look."""
+    since: datetime = frames.read("writers_since").item()
+    return since - LISTING
 
 
 def _youngest(slices: dict[str, int], newest: datetime | None) -> dict[str, int]:
     """Return the slices that the next look counts again."""
     oldest = 0 if newest is None else int((newest - MARGIN).timestamp() // SLICE_SECONDS)
-    return {name: n_writes for name, n_writes in slices.items() if int(name.rpartition("|")[2]) >= oldest}
+    return {name: n_writes for name, n_writes in slices.items() if _number(name) >= oldest}
+
+
+def _number(slice_name: str) -> int:
+    """Return which slice of time it is."""
+    return int(slice_name.rpartition("|")[2])
 
 
 def _slice_start(instant: datetime) -> datetime:

@@ -1,7 +1,7 @@
 """Whole Polars frames in and out of PostgreSQL, by ADBC: no row ever becomes a Python object."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,9 @@ from btc_core.model.timerange import TimeRange
 from btc_store.connection import explain_text
 from btc_store.statements import statement
 
+# So many rows are what the planner expects of a table that it knows nothing of.
+SMALL = 500
+
 Value = str | int | float | datetime | None
 
 
@@ -22,6 +25,8 @@ class Frames:
 
     def __init__(self, connection: adbc_driver_postgresql.dbapi.Connection) -> None:
         self._connection = connection
+        self._depth = 0
+        self._is_lost = False
 
     def read(self, name: str, *values: Value) -> pl.DataFrame:
         """Return what a statement answers."""
@@ -42,18 +47,36 @@ class Frames:
         with self._connection.cursor() as cursor:
             cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{table}")
             cursor.adbc_ingest(table, frame, mode="create", temporary=True)
-            # Without statistics the planner takes a new table for a tiny one and joins it row by row.
-            cursor.execute(f"ANALYZE pg_temp.{table}")
+            # Without statistics the planner takes a new table for a small one and joins it row by row.
+            if frame.height > SMALL:
+                cursor.execute(f"ANALYZE pg_temp.{table}")
+
+    def cancel(self) -> None:
+        """End the statement that another thread waits for: it fails there with KeyboardInterrupt, like Ctrl-C."""
+        # Where the connection is gone, or closed meanwhile, nobody waits.
+        with suppress(adbc_driver_manager.Error):
+            self._connection.adbc_cancel()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit what the block wrote, all of it or nothing."""
+        """Commit what the block wrote, all of it or nothing.
+
+        A block inside of another is part of it: the outer one commits, and where the inner one fails, so must it.
+        """
+        self._depth += 1
         try:
             yield
+            assert not self._is_lost, "a block inside failed, and with it what this one wrote"
         except BaseException:
+            self._is_lost = True
             self._connection.rollback()
             raise
-        self._connection.commit()
+        else:
+            if self._depth == 1:
+                self._connection.commit()
+        finally:
+            self._depth -= 1
+            self._is_lost = self._is_lost and self._depth > 0
 
 
 @contextmanager

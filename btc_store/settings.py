@@ -21,6 +21,8 @@ MAINNET_WS_URL = "wss://api.hyperliquid.xyz/ws"
 MAINNET_API_URL = "https://api.hyperliquid.xyz/info"
 MAINNET_HOST = "hyperliquid.xyz"
 CONFIG_FILE = "config.yaml"
+# Events that Dagster stores with one statement; a run over ten years tells thousands.
+_DAGSTER_EVENT_BATCH = "200"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,11 @@ def names_database(environ: Mapping[str, str] | None = None) -> bool:
     """Return whether the environment says which server holds the database; else the embedded one may be started."""
     env = os.environ if environ is None else environ
     return bool(env.get("DATABASE_URL") or env.get("DB_HOST"))
+
+
+def let_dagster_batch_events() -> None:
+    """Have Dagster store the events of many partitions together: it takes this switch from the environment alone."""
+    os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", _DAGSTER_EVENT_BATCH)
 
 
 def read_config(path: Path, *, symbols: tuple[str, ...] = ()) -> Config:

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from btc_core.errors import BtcError
+from btc_store.logs import configure_logging
 from btc_store.settings import load_settings
 from collector.exchanges.hyperliquid import EXCHANGE
-from collector.logs import configure_logging
 from collector.runner import collect
 
 logger = logging.getLogger(__name__)

@@ -1,18 +1,65 @@
 """Dagster's own storage: in our database, in a schema beside our tables, on few connections."""
 
+from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import sqlalchemy
+from dagster import DagsterEventType, EventLogEntry
 from dagster._config import UserConfigSchema
 from dagster._serdes import ConfigurableClassData
-from dagster_postgres import DagsterPostgresStorage
+from dagster_postgres import (
+    DagsterPostgresStorage,
+    PostgresEventLogStorage,
+    PostgresRunStorage,
+    PostgresScheduleStorage,
+)
 
-from btc_store.settings import load_settings
+from btc_store.settings import let_dagster_batch_events, load_settings
 
 SCHEMA = "dagster"
 _STATEMENT_TIMEOUT_MS = 60_000
 _RECYCLE_SECONDS = 1_800
 _MAX_OVERFLOW = 4
+
+
+_PLANNED = DagsterEventType.ASSET_MATERIALIZATION_PLANNED
+
+
+class BatchingEventLogStorage(PostgresEventLogStorage):
+    """``PostgresEventLogStorage`` for runs over many partitions, which tell thousands of events at once.
+
+    Upstream asks for each event whether its own tables are there, on a second connection, and writes batches one event
+    after the other but for one kind of them.
+    """
+
+    def __init__(self, postgres_url: str) -> None:
+        super().__init__(postgres_url)
+        self._known_tables: set[str] = set()
+
+    def has_table(self, table_name: str) -> bool:
+        """Return whether there is a table; one that was there once stays."""
+        if table_name not in self._known_tables and super().has_table(table_name):
+            self._known_tables.add(table_name)
+        return table_name in self._known_tables
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store events in their order: those of planned materialisations with a statement for each asset."""
+        for kind, group in groupby(events, key=lambda event: event.get_dagster_event().event_type):
+            alike = list(group)
+            if kind == _PLANNED:
+                self._store_planned(alike)
+            else:
+                super().store_event_batch(alike)
+
+    def _store_planned(self, events: Sequence[EventLogEntry]) -> None:
+        for _, group in groupby(events, key=lambda event: event.get_dagster_event().asset_key):
+            alike = list(group)
+            with self.index_transaction() as connection:
+                rows = self.prepare_insert_event_batch(alike).returning(sqlalchemy.column("id"))
+                newest = max(row[0] for row in connection.execute(rows))
+                # As upstream does it: an asset's row speaks of its newest event.
+                self._store_asset_event(connection, alike[-1], newest)
 
 
 class PooledPostgresStorage(DagsterPostgresStorage):
@@ -21,6 +68,14 @@ class PooledPostgresStorage(DagsterPostgresStorage):
     Upstream opens a connection for every statement, also while nothing happens; the pool that the web server
     asks for is asked for by every process here. Ends with https://github.com/dagster-io/dagster/pull/33936.
     """
+
+    def __init__(self, postgres_url: str, inst_data: ConfigurableClassData | None = None) -> None:
+        # As upstream's, which would make an event log of its own first.
+        super(DagsterPostgresStorage, self).__init__()
+        self.postgres_url, self.should_autocreate_tables, self._inst_data = postgres_url, True, inst_data
+        self._run_storage = PostgresRunStorage(postgres_url)
+        self._event_log_storage = BatchingEventLogStorage(postgres_url)
+        self._schedule_storage = PostgresScheduleStorage(postgres_url)
 
     @classmethod
     def config_type(cls) -> UserConfigSchema:
@@ -31,12 +86,26 @@ class PooledPostgresStorage(DagsterPostgresStorage):
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "PooledPostgresStorage":
         """Connect to the database of our settings, in the schema ``dagster``."""
         del config_value  # empty, see config_type
+        let_dagster_batch_events()
         url = load_settings().database_url
         _create_schema(url)
         storage = cls(postgres_url=_in_schema(url), inst_data=inst_data)
         for part in (storage.event_log_storage, storage.run_storage, storage.schedule_storage):
             part.optimize_for_webserver(_STATEMENT_TIMEOUT_MS, _RECYCLE_SECONDS, _MAX_OVERFLOW)
         return storage
+
+
+def vacuum(url: str, tables: Sequence[str]) -> None:
+    """Give the space of deleted rows of Dagster's tables free for new ones; nobody waits for it."""
+    engine = sqlalchemy.create_engine(
+        sqlalchemy.make_url(url).set(drivername="postgresql+psycopg2"), isolation_level="AUTOCOMMIT"
+    )
+    try:
+        with engine.connect() as connection:
+            for table in tables:
+                connection.exec_driver_sql(f"VACUUM (ANALYZE) {SCHEMA}.{table}")
+    finally:
+        engine.dispose()
 
 
 def _in_schema(url: str) -> str:

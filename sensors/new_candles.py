@@ -1,4 +1,7 @@
-"""The sensor that follows ``ingested_at``: new, late and corrected minutes become one run for what they touch."""
+"""The sensor that follows ``ingested_at``: new, late and corrected minutes become one run for what they touch.
+
+What the live lane derives is left to it as long as it looks. It remembers what it has done; this sensor asks it.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +15,26 @@ from btc_core.model.timerange import TimeRange, format_time
 from btc_core.partitions import month_key
 from btc_store.changes import Changes, read_changes
 from btc_store.frames import Frames
+from btc_store.live_state import Seen, see_lane
 from resources.timescale import Timescale
-from sensors.pending import Cursor, Due, Request, SymbolState, add_changes, closed_until, settle, take_due
+from sensors.pending import (
+    Cursor,
+    Due,
+    Request,
+    SymbolState,
+    add_changes,
+    closed_until,
+    forget_derived,
+    settle,
+    take_due,
+)
 from sensors.requests import partition_range_tags, touched_tag
 
 RUN_KEY_TAG = "dagster/run_key"
 # Live work overtakes a backfill in the queue.
 PRIORITY = {"dagster/priority": "10"}
+# A live lane that has not looked for so long, real time, is taken for dead: it looks every 5 s.
+LANE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +49,7 @@ class Watch:
         always: Checks of every run.
         wait: How long missing minutes are waited for.
         history: What there are partitions for; minutes before it are stored and not derived.
+        serves: What a live lane must derive to be trusted (``btc_store.live_state.served``); None trusts no lane.
     """
 
     job_name: str
@@ -43,6 +60,7 @@ class Watch:
     always: Sequence[dg.AssetCheckKey]
     wait: timedelta
     history: TimeRange
+    serves: str | None = None
 
 
 def build_new_candles_sensor(watch: Watch) -> dg.SensorDefinition:
@@ -59,22 +77,40 @@ def build_new_candles_sensor(watch: Watch) -> dg.SensorDefinition:
     def new_candles(context: dg.SensorEvaluationContext, timescale: dg.ResourceParam[Timescale]) -> dg.SensorResult:
         cursor = msgspec.json.decode(context.cursor, type=Cursor) if context.cursor else Cursor()
         with timescale.frames() as frames:
-            changes = read_changes(frames, through=cursor.through, seen=cursor.seen)
-            _remember(cursor, changes, watch)
             _settle_runs(cursor, context.instance)
+            lane = _trusted_lane(frames, watch)
+            # Before our own look: the lane cannot have seen what comes after its own.
+            _ask_lane(cursor, lane)
+            changes = read_changes(frames, through=cursor.through, seen=cursor.seen)
+            cursor.looked_at = frames.read("database_clock").item()
+            _remember(cursor, changes, watch)
             due = {
-                symbol: _next_run(frames, cursor.symbols[symbol], symbol, watch, timescale.now())
-                for symbol in cursor.symbols
+                symbol: _next_run(frames, state, symbol, watch, lane=lane, now=timescale.now())
+                for symbol, state in cursor.symbols.items()
             }
         requests = [_ask(cursor, symbol, each, watch) for symbol, each in due.items() if each]
         return dg.SensorResult(
             run_requests=requests,
-            skip_reason=None if requests else _why_not(cursor),
+            skip_reason=None if requests else _why_not(cursor, lane),
             cursor=msgspec.json.encode(cursor).decode(),
             asset_events=[event for symbol, each in due.items() if each for event in _reports(symbol, each, watch)],
         )
 
     return new_candles
+
+
+def _trusted_lane(frames: Frames, watch: Watch) -> Seen | None:
+    """Return the live lane, if there is one that derives what we would."""
+    lane = see_lane(frames)
+    return lane if lane and lane.serves == watch.serves else None
+
+
+def _ask_lane(cursor: Cursor, lane: Seen | None) -> None:
+    """Forget what the lane has derived of what is pending, dead or alive: its word was committed with the rows."""
+    if lane is None or cursor.looked_at is None or lane.looked_at <= cursor.looked_at:
+        return
+    for symbol, state in cursor.symbols.items():
+        forget_derived(state, waiting=lane.pending(symbol), left=lane.left(symbol))
 
 
 def _remember(cursor: Cursor, changes: Changes, watch: Watch) -> None:
@@ -96,7 +132,9 @@ def _settle_runs(cursor: Cursor, instance: dg.DagsterInstance) -> None:
             settle(state, succeeded=bool(runs) and runs[0].is_success, now=datetime.now(UTC))
 
 
-def _next_run(frames: Frames, state: SymbolState, symbol: str, watch: Watch, now: datetime) -> Due | None:
+def _next_run(
+    frames: Frames, state: SymbolState, symbol: str, watch: Watch, *, lane: Seen | None, now: datetime
+) -> Due | None:
     if state.request is not None or (state.retry_at is not None and datetime.now(UTC) < state.retry_at):
         return None
     count = _counter(frames, symbol)
@@ -105,7 +143,9 @@ def _next_run(frames: Frames, state: SymbolState, symbol: str, watch: Watch, now
         for interval in watch.assets
         if state.pending.get(interval.label)
     }
-    return take_due(state, ready)
+    # A lane that looks does all but what it leaves to us.
+    is_alive = lane is not None and lane.age_seconds < LANE_SECONDS
+    return take_due(state, ready, within=lane.left(symbol) if lane and is_alive else None)
 
 
 def _counter(frames: Frames, symbol: str) -> Callable[[TimeRange], int]:
@@ -139,11 +179,15 @@ def _reports(symbol: str, due: Due, watch: Watch) -> list[dg.AssetMaterializatio
     ]
 
 
-def _why_not(cursor: Cursor) -> str:
+def _why_not(cursor: Cursor, lane: Seen | None) -> str:
     running = [symbol for symbol, state in cursor.symbols.items() if state.request]
     if running:
         return f"a run for {', '.join(running)} is under way"
     waiting = [symbol for symbol, state in cursor.symbols.items() if state.retry_at]
     if waiting:
         return f"the last run for {', '.join(waiting)} failed; it is asked for again at its time"
-    return "no candle has closed since the last run" if cursor.symbols else "no 1m candle is stored"
+    if not cursor.symbols:
+        return "no 1m candle is stored"
+    if lane is not None and lane.age_seconds < LANE_SECONDS:
+        return "the live lane derives what closes"
+    return "no candle has closed since the last run"

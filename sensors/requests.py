@@ -5,14 +5,13 @@ from collections.abc import Mapping, Sequence
 
 from btc_core.model.timerange import TimeRange, parse_time
 from btc_core.partitions import month_key
+from btc_core.pending import MAX_RANGES, coarsen
 
 # Dagster's own names for a run over a range of partitions.
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
 # By interval label, the minutes that changed: {"37m": [["2025-01-01T00:00:00+00:00", …], …]}
 TOUCHED = "btc/touched"
-# A tag is for reading too: where more ranges changed, close ones are taken together.
-MAX_RANGES = 50
 
 Touched = Mapping[str, Sequence[TimeRange]]
 
@@ -40,12 +39,3 @@ def touched_of(tags: Mapping[str, str]) -> Touched | None:
         label: [TimeRange(parse_time(start), parse_time(end)) for start, end in ranges]
         for label, ranges in texts.items()
     }
-
-
-def coarsen(ranges: Sequence[TimeRange], most: int) -> list[TimeRange]:
-    """Return at most so many ranges that cover the given ones (merged, ascending): the smallest gaps are closed."""
-    kept = list(ranges)
-    while len(kept) > most:
-        i = min(range(len(kept) - 1), key=lambda i: kept[i + 1].start - kept[i].end)
-        kept[i : i + 2] = [TimeRange(kept[i].start, kept[i + 1].end)]
-    return kept

@@ -15,6 +15,7 @@ from btc_core.partitions import months_of
 from btc_store.frames import open_frames
 from btc_store.settings import Settings
 from resources.progress import Progress
+from resources.run_launcher import process_tag
 from sensors.requests import partition_range_tags, touched_tag
 
 # Dagster's own log goes to its event log; the terminal belongs to the user.
@@ -64,6 +65,8 @@ def derive(settings: Settings, symbol: str, asked: TimeRange) -> dg.ExecuteInPro
     tags = {
         **partition_range_tags(symbol, months),
         **touched_tag({interval.label: [asked] for interval in config.derived_intervals}),
+        # By it Dagster's monitoring sees when this process was killed.
+        **process_tag(),
     }
     # Candles, gaps and indicators, and each strategy: once per month.
     n_steps = len(months) * (3 + len(config.strategies))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from btc_core.model.timerange import MINUTE, TimeRange
-from btc_store.changes import MARGIN, Changes, read_changes
+from btc_store.changes import MARGIN, Changes, read_changes, read_settled
 from btc_store.frames import Frames, open_frames
 from tests.derivation import minute, minutes_frame, put_minutes, query, store_minutes
 
@@ -167,3 +167,28 @@ def test_the_memory_stays_small(frames):
     changes = look(frames)
     assert len(changes.seen) <= MARGIN // MINUTE + 2
     assert len(look(frames, changes).seen) <= MARGIN // MINUTE + 2
+
+
+def test_a_look_goes_back_to_the_oldest_open_transaction(frames, database_url):
+    """The server knows who may still write: what began before them need not be read again, and nothing is missed."""
+    store_minutes(frames, "BTC", some(0, 600))
+    age(frames, timedelta(minutes=5))
+    with open_frames(database_url) as late:
+        with frames.transaction():
+            before = read_settled(frames)
+            first = read_changes(frames, through=None, seen={})
+        assert first.n_rows == 600
+        with late.transaction():
+            put_minutes(late, "BTC", some(600, 2))
+            store_minutes(frames, "BTC", some(700, 1))
+            with frames.transaction():
+                settled = read_settled(frames)
+                second = read_changes(frames, through=first.through, seen=first.seen, since=before)
+        assert second.ranges == {"BTC": [span(700, 1)]}
+        assert settled < second.through
+        with frames.transaction():
+            third = read_changes(frames, through=second.through, seen=second.seen, since=settled)
+            thorough = read_changes(frames, through=second.through, seen=second.seen)
+        # The slice is read whole.
+        assert third.ranges == thorough.ranges == {"BTC": [span(600, 2), span(700, 1)]}
+        assert third.seen == thorough.seen

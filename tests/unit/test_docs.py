@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.rglob("*.md"))]
 HOWTOS = sorted((DOCS / "howto").glob("*.md"))
-PACKAGES = ("btc_core", "btc_store", "btc_assets", "collector", "demo", "resources", "sensors")
+PACKAGES = ("btc_core", "btc_store", "btc_assets", "collector", "demo", "live", "resources", "sensors")
 
 # Drawn by a script from a running demo; a checkout in which it has not run lacks them.
 DRAWN = {

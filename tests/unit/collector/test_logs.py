@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.logs import FieldFormatter
+from btc_store.logs import FieldFormatter
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -8,6 +8,7 @@ import pytest
 from btc_core.model.interval import parse_interval
 from btc_core.model.timerange import MINUTE, TimeRange
 from btc_core.partitions import month_range
+from btc_core.pending import MAX_RANGES
 from sensors.pending import (
     RETRY_MAX,
     RETRY_MIN,
@@ -16,10 +17,10 @@ from sensors.pending import (
     SymbolState,
     add_changes,
     closed_until,
+    forget_derived,
     settle,
     take_due,
 )
-from sensors.requests import MAX_RANGES
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 HOUR, WEEK, QUARTER = (parse_interval(label) for label in ("1h", "1w", "90d"))
@@ -158,3 +159,22 @@ def test_the_cursor_reads_back():
     cursor.symbols["BTC"].request = Request("run", {"1h": [(START, START + MINUTE)]})
     cursor.symbols["BTC"].retry_at = START
     assert msgspec.json.decode(msgspec.json.encode(cursor), type=Cursor) == cursor
+
+
+def test_what_the_lane_has_derived_is_forgotten():
+    """What it waits for itself stays pending, and what it leaves to us."""
+    state = state_of(span(0, 300), labels=("1h", "1w"))
+    pair = span(240, 290)
+    forget_derived(state, waiting={"1h": [(pair.start, pair.end)]}, left=[span(-100, 60)])
+    assert [TimeRange(*each) for each in state.pending["1h"]] == [span(0, 60), pair]
+    assert [TimeRange(*each) for each in state.pending["1w"]] == [span(0, 60)]
+
+
+def test_beside_a_lane_only_what_it_leaves_is_asked_for():
+    """The rest stays pending: should the lane die, it is asked for then."""
+    state = state_of(span(0, 300))
+    due = take_due(state, {HOUR: until(1000)}, within=[span(-100, 60)])
+    assert due.touched == {"1h": [span(0, 60)]}
+    assert take_due(state, {HOUR: until(1000)}, within=[span(-100, 60)]) is None
+    assert take_due(state, {HOUR: until(1000)}, within=[]) is None
+    assert take_due(state, {HOUR: until(1000)}).touched == {"1h": [span(60, 300)]}

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from btc_core.model.timerange import MINUTE, TimeRange, merge_ranges
 from btc_core.partitions import months_of
-from sensors.requests import MAX_RANGES, coarsen, partition_range_tags, touched_of, touched_tag
+from btc_core.pending import MAX_RANGES, coarsen
+from sensors.requests import partition_range_tags, touched_of, touched_tag
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 

@@ -1,0 +1,181 @@
+"""The live lane as a process: it listens for minutes, looks, and looks again when nobody has told it anything.
+
+What a look does is in ``live.work``. A notification only makes it sooner: whatever was missed, by a lost connection or
+while no lane was there, the next look finds.
+"""
+
+import asyncio
+import gc
+import logging
+import random
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
+import asyncpg
+
+from btc_core.errors import DatabaseError
+from btc_core.partitions import month_range
+from btc_core.pending import Due
+from btc_store.connection import UNAVAILABLE, connect, explain
+from btc_store.frames import Frames, open_frames
+from btc_store.settings import Settings
+from live.plan import Plan, plan_of
+from live.work import derive, look
+
+logger = logging.getLogger(__name__)
+
+CHANNEL = "candles_1m"
+# Market seconds between two looks when nothing is announced; by a fast clock, real seconds that are not gone below.
+POLL_SECONDS, POLL_LEAST_SECONDS = 5.0, 1.0
+# Real seconds between two looks that go back all the way.
+THOROUGH_SECONDS = 60.0
+# While the database is away: drawn from zero to a bound that doubles.
+BACKOFF_SECONDS, BACKOFF_MOST_SECONDS = 0.5, 15.0
+# How long a look may take to end once we are to stop. What it had not committed is done anew by the next one.
+STOP_SECONDS = 0.7
+
+
+class Turn:
+    """What the thread that looks is told by the one that listens."""
+
+    def __init__(self) -> None:
+        self.woken = threading.Event()
+        self.is_over = False
+        self.cancel: Callable[[], None] | None = None
+
+    def end(self) -> None:
+        """Stop, in the middle of a statement if need be: its transaction leaves nothing."""
+        self.is_over = True
+        self.woken.set()
+        if self.cancel is not None:
+            # To cancel is to call the server, and that may be what hangs.
+            threading.Thread(target=self.cancel, daemon=True).start()
+
+
+async def run_lane(settings: Settings, stop: asyncio.Event) -> None:
+    """Derive what is stored until ``stop`` is set; wait for a database that is away.
+
+    Raises:
+        BtcError: If the configuration cannot be used.
+    """
+    plan, bound = plan_of(settings.config), BACKOFF_SECONDS
+    while not stop.is_set():
+        turn = Turn()
+        try:
+            async with _listening(settings.database_url, turn) as lost:
+                logger.info("live lane listens", extra={"database": settings.shown_database})
+                bound = BACKOFF_SECONDS
+                await _until_first(stop, lost, turn, lambda turn=turn: _look_on(settings, plan, turn))
+        except DatabaseError as error:
+            wait = random.uniform(0, bound)
+            bound = min(bound * 2, BACKOFF_MOST_SECONDS)
+            logger.warning("database away", extra={"reason": str(error), "wait_seconds": round(wait, 1)})
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), wait)
+    logger.info("live lane stopped")
+
+
+def warm_up(frames: Frames, plan: Plan, settings: Settings) -> None:
+    """Do everything once, for a symbol that there is not: the first decision need not wait for what loads late."""
+    month = month_range(settings.now() - timedelta(days=62))
+    minutes = {interval.label: [month] for interval in plan.intervals}
+    derive(frames, plan, "", Due([month], minutes), now=settings.now())
+    # What lives as long as the process need not be searched for garbage again and again.
+    gc.collect()
+    gc.freeze()
+
+
+def _look_on(settings: Settings, plan: Plan, turn: Turn) -> None:
+    """Look whenever we are woken, and every few seconds, on one connection that stays open."""
+    poll_seconds = max(settings.clock.real_seconds(POLL_SECONDS), POLL_LEAST_SECONDS)
+    try:
+        with open_frames(settings.database_url) as frames:
+            turn.cancel = frames.cancel
+            warm_up(frames, plan, settings)
+            thorough_at = 0.0
+            while not turn.is_over:
+                # Before the look: what is announced during it is looked for again.
+                turn.woken.clear()
+                is_thorough = time.monotonic() >= thorough_at
+                while not turn.is_over and (done := look(frames, plan, now=settings.now(), is_thorough=is_thorough)):
+                    logger.info("derived", extra={"symbol": done.symbol, "n_written": done.n_written})
+                if is_thorough:
+                    thorough_at = time.monotonic() + THOROUGH_SECONDS
+                turn.woken.wait(0 if turn.is_over else poll_seconds)
+            turn.cancel = None
+    except KeyboardInterrupt:
+        # The driver's word for a statement that was cancelled.
+        raise DatabaseError("a statement was cancelled") from None
+
+
+async def _until_first(stop: asyncio.Event, lost: asyncio.Event, turn: Turn, work: Callable[[], None]) -> None:
+    """Work in a thread until it fails, we are to stop, or the connection that listens is lost.
+
+    Raises:
+        DatabaseError: If it was the database.
+    """
+    working = _in_thread(work)
+    events = [asyncio.create_task(event.wait()) for event in (stop, lost)]
+    try:
+        await asyncio.wait((working, *events), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        turn.end()
+        for event in events:
+            event.cancel()
+        await asyncio.wait((working,), timeout=STOP_SECONDS)
+    if stop.is_set():
+        return
+    if working.done():
+        working.result()
+    raise DatabaseError("the connection that listens was lost")
+
+
+def _in_thread(work: Callable[[], None]) -> "asyncio.Future[None]":
+    """Start a thread that does not hold up the end of the process; return what becomes of it."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def settle(error: Exception | None) -> None:
+        if not ended.done():
+            ended.set_result(None) if error is None else ended.set_exception(error)
+
+    def run() -> None:
+        error = None
+        try:
+            work()
+        except Exception as caught:  # noqa: BLE001  # the outermost frame of a thread: whoever waits gets it
+            error = caught
+        with suppress(RuntimeError):  # nobody waits any more
+            loop.call_soon_threadsafe(settle, error)
+
+    threading.Thread(target=run, name="look", daemon=True).start()
+    return ended
+
+
+@asynccontextmanager
+async def _listening(url: str, turn: Turn) -> AsyncIterator[asyncio.Event]:
+    """Hold a connection that listens and wakes; yield the event that is set when it is lost."""
+    lost = asyncio.Event()
+    async with connect(url) as connection:
+        try:
+            connection.add_termination_listener(_calls(lost.set))
+            await connection.add_listener(CHANNEL, _calls(turn.woken.set))
+        except (*UNAVAILABLE, asyncpg.PostgresError) as error:
+            raise explain(error, url) from error
+        try:
+            yield lost
+        finally:
+            # Nothing is owed to the server, and it may be what hangs.
+            connection.terminate()
+
+
+def _calls(function: Callable[[], None]) -> Callable[..., None]:
+    """Return a listener that is told more than it wants to know."""
+
+    def listener(*_told: object) -> None:
+        function()
+
+    return listener

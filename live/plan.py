@@ -1,0 +1,60 @@
+"""What the lane derives: the configuration, with every function found and every parameter filled in."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from btc_core.config import Config
+from btc_core.decide import Completeness
+from btc_core.indicator import NamedIndicator, configured_indicator
+from btc_core.model.interval import Interval
+from btc_core.model.timerange import TimeRange
+from btc_core.strategy import NamedStrategy, load_strategy
+from btc_store.live_state import served
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What there is to derive.
+
+    Attributes:
+        symbols: The configured ones; others are left alone.
+        intervals: Shortest first.
+        indicators: By interval; an interval without any is left out.
+        strategies: By interval.
+        rule: When a candle with missing minutes is decided on.
+        history: What there are partitions for; minutes before it are stored and not derived.
+        serves: The name of all this.
+    """
+
+    symbols: tuple[str, ...]
+    intervals: tuple[Interval, ...]
+    indicators: dict[Interval, list[NamedIndicator]]
+    strategies: dict[Interval, list[NamedStrategy]]
+    rule: Completeness
+    history: TimeRange
+    serves: str
+
+
+def plan_of(config: Config) -> Plan:
+    """Return what a configuration asks for.
+
+    Raises:
+        UnknownNameError: If a function, a strategy or a parameter does not exist.
+        InputError: If a parameter is out of range.
+    """
+    kept = [(configured_indicator(name, entry), entry.intervals) for name, entry in config.indicators.items()]
+    decide = [(load_strategy(name, entry.parameters), entry.intervals) for name, entry in config.strategies.items()]
+    intervals = config.derived_intervals
+    indicators = {i: [named for named, labels in kept if i.label in labels] for i in intervals}
+    strategies = {i: [named for named, labels in decide if i.label in labels] for i in intervals}
+    return Plan(
+        symbols=tuple(config.symbols),
+        intervals=intervals,
+        indicators={i: each for i, each in indicators.items() if each},
+        strategies={i: each for i, each in strategies.items() if each},
+        rule=Completeness(
+            min_completeness=config.decisions.min_completeness, wait=timedelta(minutes=config.decisions.wait_minutes)
+        ),
+        history=TimeRange(config.history_start_time, datetime.max.replace(tzinfo=UTC)),
+        serves=served(config),
+    )

@@ -1,0 +1,178 @@
+"""One look at the table, and what is due after it: rows, reports and memory in one transaction.
+
+Whatever is derived here is derived by ``btc_store.derive``, as in the Dagster lane; here is only when, and in which
+order. A look that dies leaves nothing; two lanes wait for each other, and the second finds the work done.
+"""
+
+import time
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+
+import polars as pl
+
+from btc_core.model.interval import Interval
+from btc_core.model.timerange import EPOCH, TimeRange, merge_ranges
+from btc_core.pending import MAX_RANGES, Due, add_minutes, closed_until, coarsen, pairs_of, ranges_of, take_minutes
+from btc_store.changes import Changes, read_changes, read_settled
+from btc_store.derive import Provenance, Written, derive_candles, derive_decisions, derive_indicators
+from btc_store.frames import Frames, read_candles
+from btc_store.live_state import LiveState, LiveSymbol, begin_look, end_look
+from btc_store.outbox import Report, write_outbox
+from live.plan import Plan
+from live.reports import RUN_ID, complete_check, materialization, minutes_report, partition_of
+
+# Older minutes are history when they change: the Dagster lane's, with its runs and its checks. The collector repairs
+# the last 80 hours by itself (`daily_check_hours`), and at its start fetches 83.
+REACH = timedelta(days=7)
+# How far back minutes are read at once to be counted: most candles that have just closed are shorter.
+RECENT = timedelta(hours=4)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a look led to: whose minutes were worked on, and how many rows were new or different."""
+
+    symbol: str
+    n_written: int
+
+
+def look(frames: Frames, plan: Plan, *, now: datetime, is_thorough: bool = False) -> Done | None:
+    """Look what was written since the last look, and derive what is due of one symbol; None where nothing is.
+
+    Args:
+        frames: The database.
+        plan: What there is to derive.
+        now: The present instant of the market.
+        is_thorough: Do not trust the server's list of open transactions: look back by the whole margin.
+    """
+    with frames.transaction():
+        held = begin_look(frames)
+        state, settled = held.state, read_settled(frames)
+        since = None if is_thorough else state.settled
+        changes = read_changes(frames, through=state.through, seen=state.seen, since=since)
+        if changes.through != state.through:
+            state.settled = settled
+        remember(state, changes, plan, now=now)
+        done = _work(frames, plan, state, now=now)
+        end_look(frames, held, plan.serves)
+    return done
+
+
+def remember(state: LiveState, changes: Changes, plan: Plan, *, now: datetime) -> None:
+    """Add what was written to what is pending; what was too old is left to others."""
+    state.through, state.seen = changes.through, changes.seen
+    labels = [interval.label for interval in plan.intervals]
+    recent, old = TimeRange(now - REACH, plan.history.end), TimeRange(EPOCH, now - REACH)
+    for name, ranges in changes.ranges.items():
+        if name not in plan.symbols:
+            continue
+        known = [part for item in ranges if (part := item.clip(plan.history))]
+        symbol = state.symbols.setdefault(name, LiveSymbol())
+        if ours := [part for item in known if (part := item.clip(recent))]:
+            add_minutes(symbol.pending, ours, labels)
+        if others := [part for item in known if (part := item.clip(old))]:
+            symbol.left = pairs_of(coarsen(merge_ranges([*ranges_of(symbol.left), *others]), MAX_RANGES))
+
+
+def _work(frames: Frames, plan: Plan, state: LiveState, *, now: datetime) -> Done | None:
+    for name in plan.symbols:
+        known = state.symbols.get(name)
+        if known is None:
+            continue
+        count = _counter(frames, name, now)
+        ready = {
+            interval: closed_until(interval, now=now, wait=plan.rule.wait, count=count)
+            for interval in plan.intervals
+            if any(start < interval.floor(now) for start, _ in known.pending.get(interval.label, ()))
+        }
+        due = take_minutes(known.pending, ready)
+        if due:
+            return Done(name, derive(frames, plan, name, due, now=now))
+    return None
+
+
+def derive(frames: Frames, plan: Plan, symbol: str, due: Due, *, now: datetime) -> int:
+    """Derive what is due of a symbol, month by month, and report it; returns how many rows were new or different."""
+    n_written = 0
+    for month in due.months:
+        work = _Month(frames, plan, symbol, month, now)
+        work.derive({i: spans for i in plan.intervals if (spans := due.spans(month, i))})
+        if work.n_written:
+            touched = [part for each in due.touched.values() for minutes in each if (part := minutes.clip(month))]
+            write_outbox(frames, work.reports(touched))
+        n_written += work.n_written
+    return n_written
+
+
+class _Month:
+    """A month of a symbol that is worked on, and what there is to report of it."""
+
+    def __init__(self, frames: Frames, plan: Plan, symbol: str, month: TimeRange, now: datetime) -> None:
+        self._frames, self._plan, self._symbol = frames, plan, symbol
+        self._partition, self._now = partition_of(month, symbol), now
+        self._by = Provenance(run_id=RUN_ID, now=now)
+        self._reports: list[Report] = []
+        self.n_written = 0
+
+    def derive(self, spans: Mapping[Interval, Sequence[TimeRange]]) -> None:
+        """Derive candles, indicators and decisions of spans of candles."""
+        started = time.monotonic()
+        for interval, written in derive_candles(self._frames, self._symbol, spans).items():
+            self._note(f"candles/{interval}", spans[interval], written, started)
+        for interval, each in spans.items():
+            self._indicate(interval, each)
+        self._decide(spans)
+
+    def reports(self, touched: Sequence[TimeRange]) -> list[Report]:
+        """Return what there is to tell of the work, and of the minutes that it rests on."""
+        return [*([minutes_report(self._partition, touched)] if touched else ()), *self._reports]
+
+    def _indicate(self, interval: Interval, spans: Sequence[TimeRange]) -> None:
+        indicators = self._plan.indicators.get(interval)
+        if not indicators:
+            return
+        started, key = time.monotonic(), f"indicators/{interval}"
+        written = derive_indicators(self._frames, self._symbol, interval, spans, indicators)
+        self._note(key, spans, written, started)
+        candles = pl.concat([read_candles(self._frames, self._symbol, interval, span) for span in spans])
+        wait = self._plan.rule.wait
+        self._reports.append(complete_check(key, self._partition, candles, interval, now=self._now, wait=wait))
+
+    def _decide(self, spans: Mapping[Interval, Sequence[TimeRange]]) -> None:
+        # An asset of decisions has all intervals of its strategy.
+        told: dict[str, tuple[list[TimeRange], Written, float]] = {}
+        for interval, each in spans.items():
+            for strategy in self._plan.strategies.get(interval, ()):
+                started = time.monotonic()
+                written = derive_decisions(
+                    self._frames, self._symbol, interval, each, strategy, rule=self._plan.rule, by=self._by
+                )
+                ranges, before, seconds = told.get(strategy.name, ([], Written(), 0.0))
+                seconds += time.monotonic() - started
+                told[strategy.name] = ([*ranges, *each], before + written, seconds)
+        for name, (ranges, written, seconds) in told.items():
+            self._note(f"decisions/{name}", sorted(ranges), written, time.monotonic() - seconds)
+
+    def _note(self, key: str, spans: Sequence[TimeRange], written: Written, started: float) -> None:
+        self.n_written += written.n_written
+        seconds = time.monotonic() - started
+        self._reports.append(materialization(key, self._partition, spans=spans, written=written, seconds=seconds))
+
+
+def _counter(frames: Frames, symbol: str, now: datetime) -> Callable[[TimeRange], int]:
+    """Return a function that counts stored minutes; those of the last hours are read once for all intervals."""
+    since = now - RECENT
+
+    @cache
+    def recent() -> list[datetime]:
+        return frames.read("read_minute_times", symbol, since, now)["time"].to_list()
+
+    def count(minutes: TimeRange) -> int:
+        if minutes.start < since:
+            return int(frames.read("count_minutes", symbol, minutes.start, minutes.end).item())
+        return bisect_left(recent(), minutes.end) - bisect_left(recent(), minutes.start)
+
+    return count

@@ -1,0 +1,63 @@
+"""What the tests of the live lane share: a small house, a market that comes in minute by minute, one pass over all."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+
+from btc_core.config import Config, parse_config
+from btc_core.model.timerange import TimeRange
+from btc_store.derive import Provenance, derive_candles, derive_decisions, derive_indicators
+from btc_store.frames import Frames
+from live.plan import Plan
+from live.work import Done, look
+from tests.derivation import closed_spans, outcome
+
+
+def small_config(*symbols: str) -> Config:
+    """Return a configuration with few intervals and short averages."""
+    tree = {
+        "symbols": {symbol: {} for symbol in symbols},
+        "intervals": ["3m", "37m", "1h", "148m", "1d", "1w", "1M"],
+        "history_start": datetime(2020, 1, 1).date(),
+        "indicators": {"ma5": {"function": "sma", "parameters": {"period": 5}, "intervals": ["3m", "37m"]}},
+        "strategies": {
+            "ma": {"intervals": ["3m", "37m", "1h"], "parameters": {"period": 3}},
+            "ma44": {"intervals": ["3m"]},
+        },
+    }
+    return parse_config(tree)
+
+
+def settle(frames: Frames, plan: Plan, *, now: datetime) -> list[Done]:
+    """Look until nothing is due."""
+    done: list[Done] = []
+    while each := look(frames, plan, now=now):
+        done.append(each)
+    return done
+
+
+def one_pass(frames: Frames, plan: Plan, symbol: str, minutes: Sequence[TimeRange], *, now: datetime) -> None:
+    """Derive everything that hangs on minutes at once, without the lane."""
+    spans = {i: each for i in plan.intervals if (each := closed_spans(i, minutes, now=now))}
+    derive_candles(frames, symbol, spans)
+    by = Provenance(run_id="one pass", now=now)
+    for interval, each in spans.items():
+        if interval in plan.indicators:
+            derive_indicators(frames, symbol, interval, each, plan.indicators[interval])
+        for strategy in plan.strategies.get(interval, ()):
+            derive_decisions(frames, symbol, interval, each, strategy, rule=plan.rule, by=by)
+
+
+def between(minutes: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:
+    """Return the minutes that open in a range."""
+    return minutes.filter(pl.col("time").is_between(start, end, closed="left"))
+
+
+def end_state(frames: Frames, symbol: str) -> dict[str, pl.DataFrame]:
+    """Return what the tables of a symbol say in the end.
+
+    That a live decision is said otherwise now is a finding of its own; one pass has said nothing before.
+    """
+    found = outcome(frames, symbol)
+    return {**found, "findings": found["findings"].filter(pl.col("kind") != "correction")}
