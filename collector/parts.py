@@ -15,7 +15,7 @@ from collector.session import Session
 # Least real seconds. A network and a busy machine do not become faster because the market's clock does.
 NETWORK_SECONDS = 3.0
 PING_SECONDS = 0.25
-# Market seconds: messages are read so far apart. At 200 a second it costs 1.5 % of a core, one by one 4.8 %.
+# Market seconds: messages are read so far apart. Most of what one costs is to be woken for it.
 GULP_SECONDS = 0.05
 # Market seconds: a connection is made, and a message is taken, within this time.
 CONNECT_SECONDS = 10.0
