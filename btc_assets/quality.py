@@ -146,12 +146,14 @@ def evaluate(
 
     reader = EvidenceReader(frames=frames, symbol=symbol, now=now, began=began, fetch=fetch)
     scopes = {key: each.scopes(partition, now) for key, each in placed.items()}
-    verdicts, still_open = judge(reader, [scope for each in scopes.values() for scope in each], within=partition.month)
+    asked_for = [scope for each in scopes.values() for scope in each]
+    others = [placed[key].check for key, asked in scopes.items() if not asked]
+    verdicts, still_open = judge(reader, asked_for, within=partition.month, others=others)
     for key, asked in scopes.items():
-        # Where nothing was asked nothing is said: the month's earlier result stays.
-        if asked:
-            answers = [verdict for verdict in verdicts if verdict.scope in asked]
-            yield _evaluation(key, placed[key], partition, answers, still_open)
+        # Where nothing was asked too: a check that a run has planned and not made is shown as skipped, over its
+        # earlier result.
+        answers = [verdict for verdict in verdicts if verdict.scope in asked]
+        yield _evaluation(key, placed[key], partition, answers, still_open)
 
 
 def build_present_results(

@@ -1,6 +1,6 @@
 """Findings about the data: opened when seen, closed by themselves when healed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -49,7 +49,9 @@ class Verdict:
     fault: str | None = None
 
 
-def judge(reader: EvidenceReader, scopes: Sequence[Scope], *, within: TimeRange) -> tuple[list[Verdict], pl.DataFrame]:
+def judge(
+    reader: EvidenceReader, scopes: Sequence[Scope], *, within: TimeRange, others: Sequence[NamedCheck] = ()
+) -> tuple[list[Verdict], pl.DataFrame]:
     """Return what each check finds in its scope, and all that is open since; keep it: all findings or none.
 
     A finding that was open and is found no more is closed; those outside of the scopes stay. Where the exchange does
@@ -59,21 +61,23 @@ def judge(reader: EvidenceReader, scopes: Sequence[Scope], *, within: TimeRange)
         reader: Reads what the checks look at.
         scopes: What is judged.
         within: Where open findings are looked for, also those of earlier looks.
+        others: Checks without a scope here, whose open findings are looked for too.
 
     Returns:
         A verdict for each scope; and the open findings of the kinds that the checks write: ``interval, kind, severity,
         start_time, end_time, details``.
     """
+    kinds = {check.rule.kind for check in (*others, *(scope.check for scope in scopes)) if check.rule.kind is not None}
     with reader.frames.transaction():
         reader.read_minutes([each.wanted.span for each in scopes if Source.MINUTES in each.check.rule.sources])
         verdicts = [_judge(reader, scope) for scope in scopes]
         everywhere = [within, *(scope.within for scope in scopes)]
         hull = TimeRange(min(span.start for span in everywhere), max(span.end for span in everywhere))
-        known = _open_findings(reader, scopes, hull)
+        known = _open_findings(reader, kinds, hull)
         # Nothing found and nothing to close is what nearly every run of every few minutes sees.
         if known.height or any(verdict.found.height for verdict in verdicts):
             _keep(reader.frames, reader.symbol, verdicts)
-            known = _open_findings(reader, scopes, within)
+            known = _open_findings(reader, kinds, within)
     return verdicts, known
 
 
@@ -139,8 +143,7 @@ def _judge(reader: EvidenceReader, scope: Scope) -> Verdict:
     return Verdict(scope=scope, found=check.find(evidence), n_seen=_n_within(frames[check.rule.sources[0]], scope))
 
 
-def _open_findings(reader: EvidenceReader, scopes: Sequence[Scope], within: TimeRange) -> pl.DataFrame:
-    kinds = {scope.check.rule.kind for scope in scopes if scope.check.rule.kind is not None}
+def _open_findings(reader: EvidenceReader, kinds: Collection[str], within: TimeRange) -> pl.DataFrame:
     return reader.frames.read("open_findings_in", reader.symbol, within.start, within.end, ",".join(sorted(kinds)))
 
 

@@ -2,20 +2,25 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
 
-from btc_core.check import load_check
+from btc_assets.partitions import Partition
+from btc_assets.quality import evaluate, keys_of_turn, place_checks
+from btc_core.check import Turn, load_check, load_checks
 from btc_core.errors import ExchangeError
 from btc_core.model.interval import ONE_MINUTE, Interval, parse_interval
 from btc_core.model.timerange import EPOCH, MINUTE, TimeRange
+from btc_core.partitions import month_key, month_range
 from btc_core.resample import resample
 from btc_store.evidence import EvidenceReader
 from btc_store.frames import Frames, open_frames
 from btc_store.quality import Scope, find_gaps, judge, record_corrections, record_skips
+from btc_store.settings import Settings
+from resources.timescale import Timescale
 from tests.derivation import Pipeline, made_minutes, minute, minutes_frame, query, store_minutes
 
 START = datetime(2025, 2, 14, 8, tzinfo=UTC)
@@ -379,3 +384,24 @@ def test_a_correction_that_reaches_live_decisions_is_told_and_heals(frames):
         store_minutes(frames, "BTC", minutes_frame([minutes.row(304, named=True) | {"close": price, "high": 120.0}]))
         pipeline.derive_minutes(frames, "BTC", [span(304, 305)], now=START + timedelta(days=1))
         assert (query(frames, told).item() > 0) == is_told
+
+
+def test_every_check_of_a_run_has_a_result_in_each_of_its_months(
+    database_url: str, frames: Frames, settings_for: Callable[..., Settings]
+):
+    """Where a run touches nothing a check says what is open there: a planned check without a result is "skipped"."""
+    store(frames, (0, 10), (20, 30))
+    settings = settings_for(database_url)
+    placed = place_checks(settings.config, load_checks())
+    month = month_range(START)
+
+    def results(touched: dict[str, list[TimeRange]]) -> dict[str, tuple[bool, object]]:
+        partition = Partition(f"{month_key(month)}|BTC", "BTC", month, touched)
+        every_run = {key: placed[key] for key in keys_of_turn(placed, Turn.EVERY_RUN)}
+        told = list(evaluate(frames, Timescale(settings), partition, every_run, began=None))
+        assert {(each.asset_key, each.check_name) for each in told} == {(key.asset_key, key.name) for key in every_run}
+        return {each.check_name: (each.passed, each.metadata["looked at"].value) for each in told}
+
+    assert results({})["gaps"] == (True, 0)
+    assert results({"1h": [span(0, 60)]})["gaps"] == (False, 20)
+    assert results({})["gaps"] == (False, 0)
