@@ -4,6 +4,7 @@ Fractions, never percent. What is undefined is None: no trades, no deviation, to
 """
 
 import math
+from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
@@ -23,36 +24,57 @@ DAY = timedelta(days=1)
 _MICROSECOND = timedelta(microseconds=1)
 _DAY_US = DAY // _MICROSECOND
 # Below this a deviation of daily returns is what float64 leaves of none at all (its epsilon is 2.2e-16).
-_ROUNDING = 1e-12
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the figures need beside equity, trades and fills.
+
+    Attributes:
+        range_: What was simulated.
+        n_candles: How many candles were decided on.
+        first_open, last_close: The market's first and last price in the range; None if it has no minutes.
+        n_missing_minutes: Minutes of the range that have no candle.
+        is_spot: Whether the coin itself was traded.
+        is_funding_known: Whether any rate of the range is.
+        funding_missing_hours: How many hours of it are not.
+        n_unfilled: Orders too small to be sent.
+        dca_average_cost: What a unit costs by equal purchases every day.
+    """
+
+    range_: TimeRange
+    n_candles: int
+    first_open: float | None
+    last_close: float | None
+    n_missing_minutes: int
+    is_spot: bool
+    is_funding_known: bool
+    funding_missing_hours: int
+    n_unfilled: int
+    dca_average_cost: float | None
 
 
 def results(
-    equity: pl.DataFrame,
-    trades: pl.DataFrame,
-    *,
-    capital: float,
-    range_: TimeRange,
-    n_candles: int,
-    first_open: float | None,
-    last_close: float | None,
+    equity: pl.DataFrame, trades: pl.DataFrame, fills: pl.DataFrame, *, capital: float, facts: Facts
 ) -> BacktestResults:
     """Return all figures of a backtest.
 
     Args:
-        equity: ``time`` (UTC, ascending, the last is the end of the range) and ``equity`` (quote currency).
-        trades: ``entry_time``, ``exit_time``, ``pnl``, ``fees``, ``return``, ``exit_reason``; ascending, none overlap.
+        equity: ``time`` (UTC, ascending, the last is the end of the range), ``equity`` (quote currency), ``exposure``.
+        trades: The columns of ``btc_core.model.backtest.Trade``; ascending, none overlap.
+        fills: ``price``, ``quantity``, ``fee``, ``reason``.
         capital: Equity at the start of the range, quote currency.
-        range_: What was simulated.
-        n_candles: How many candles were decided on.
-        first_open: The market's first price in the range; None if it has no minutes.
-        last_close: The market's last price in the range; None if it has no minutes.
+        facts: The rest.
     """
+    range_ = facts.range_
     time = np.concatenate(([(range_.start - EPOCH) // _MICROSECOND], equity["time"].to_physical().to_numpy()))
     worth = np.concatenate(([capital], equity["equity"].to_numpy()))
     pnl = trades["pnl"].to_numpy()
     returns = daily_returns(daily_equity(time, worth))
     drawdown = max_drawdown(worth)
     growth = cagr(capital, float(worth[-1]), span=range_.end - range_.start)
+    held, cost, in_daily_parts = accumulation(fills, facts.dca_average_cost)
     return BacktestResults(
         n_trades=len(trades),
         win_rate=win_rate(pnl),
@@ -69,14 +91,25 @@ def results(
         avg_trade_return=avg_trade_return(trades["return"].to_numpy()),
         exposure_time=exposure_time(trades, range_),
         fees_paid=float(trades["fees"].sum()),
-        # Nothing pays funding yet; unknown is not 0.
-        funding_paid=None,
+        # Unknown is not 0.
+        funding_paid=float(trades["funding"].sum()) if facts.is_funding_known else None,
         n_liquidations=trades.filter(pl.col("exit_reason") == ExitReason.LIQUIDATION.value).height,
         final_equity=float(worth[-1]),
-        buy_and_hold_return=buy_and_hold_return(first_open, last_close),
+        buy_and_hold_return=buy_and_hold_return(facts.first_open, facts.last_close),
         start_time=range_.start,
         end_time=range_.end,
-        n_candles=n_candles,
+        n_candles=facts.n_candles,
+        funding_missing_hours=facts.funding_missing_hours,
+        n_missing_minutes=facts.n_missing_minutes,
+        n_trades_across_gaps=int((trades["missing_minutes"] > 0).sum()),
+        n_unfilled=facts.n_unfilled,
+        avg_exposure=float(np.abs(equity["exposure"].to_numpy()).mean()),
+        turnover=turnover(fills, worth),
+        dca_return=buy_and_hold_return(facts.dca_average_cost, facts.last_close),
+        accumulated=held if facts.is_spot else None,
+        average_cost=cost if facts.is_spot else None,
+        dca_average_cost=facts.dca_average_cost,
+        dca_accumulated=in_daily_parts if facts.is_spot else None,
     )
 
 
@@ -113,7 +146,7 @@ def sharpe(returns: Floats, *, periods_per_year: float = DAYS_PER_YEAR) -> float
     if len(returns) < 2:
         return None
     deviation = float(returns.std(ddof=1))
-    if deviation < _ROUNDING:
+    if deviation < ROUNDING:
         return None
     return float(returns.mean()) / deviation * math.sqrt(periods_per_year)
 
@@ -129,10 +162,29 @@ def sortino(returns: Floats, *, periods_per_year: float = DAYS_PER_YEAR) -> floa
     """
     if len(returns) < 2:
         return None
-    downside = math.sqrt(float(np.square(np.minimum(returns, 0)).mean()))
-    if downside < _ROUNDING:
+    downside = downside_risk(returns)
+    if downside < ROUNDING:
         return None
     return float(returns.mean()) / downside * math.sqrt(periods_per_year)
+
+
+def downside_risk(returns: Floats, *, periods_per_year: float = 1) -> float:
+    """Return ``√(mean(min(return, 0)²)) · √periods``: the deviation of what falls short of 0."""
+    return math.sqrt(float(np.square(np.minimum(returns, 0)).mean())) * math.sqrt(periods_per_year)
+
+
+def volatility(returns: Floats, *, periods_per_year: float = DAYS_PER_YEAR) -> float | None:
+    """Return ``sample standard deviation (ddof 1) · √periods``; None with fewer than two returns."""
+    return float(returns.std(ddof=1)) * math.sqrt(periods_per_year) if len(returns) > 1 else None
+
+
+def omega(returns: Floats) -> float | None:
+    """Return ``sum of gains ÷ sum of losses`` of the returns; None without a loss.
+
+    Source: C. Keating, W. F. Shadwick, A Universal Performance Measure, Journal of Performance Measurement 6 (2002).
+    """
+    losses = -float(returns[returns < 0].sum())
+    return float(returns[returns > 0].sum()) / losses if losses > 0 else None
 
 
 def total_return(capital: float, final_equity: float) -> float:
@@ -217,3 +269,28 @@ def exposure_time(trades: pl.DataFrame, range_: TimeRange) -> float:
 def buy_and_hold_return(first_open: float | None, last_close: float | None) -> float | None:
     """Return ``last close ÷ first open − 1`` of the market, without any costs; None without minutes."""
     return None if first_open is None or last_close is None else last_close / first_open - 1
+
+
+def turnover(fills: pl.DataFrame, equity: Floats) -> float:
+    """Return the notional of all fills ÷ mean equity: how often the account was bought and sold, each way counted."""
+    mean = float(equity.mean())
+    return float((fills["price"] * fills["quantity"].abs()).sum()) / mean if mean > 0 else 0.0
+
+
+def accumulation(fills: pl.DataFrame, dca_cost: float | None) -> tuple[float, float | None, float | None]:
+    """Return the units held at the end, what a unit cost, and the units that the same money buys in equal parts.
+
+    The close of the last position is left out: what it sells is what was accumulated. The money is what went into the
+    coin and did not come back; None where nothing was bought, or more came back than went in.
+
+    Args:
+        fills: ``price``, ``quantity``, ``fee``, ``reason`` of a long-only account.
+        dca_cost: What a unit costs in equal parts, quote currency.
+    """
+    kept = fills.filter(pl.col("reason") != ExitReason.END.value)
+    bought = kept.filter(pl.col("quantity") > 0)
+    money = float((kept["price"] * kept["quantity"] + kept["fee"]).sum())
+    spent = float((bought["price"] * bought["quantity"] + bought["fee"]).sum())
+    held = math.fsum(kept["quantity"])
+    cost = spent / float(bought["quantity"].sum()) if len(bought) else None
+    return held, cost, money / dca_cost if dca_cost is not None and held > 0 and money > 0 else None

@@ -1,53 +1,32 @@
 """Decisions and 1m candles in, trades, equity and figures out.
 
-What fills when is here; what a fill does to the account is in ``btc_core.simulator.account``.
+What fills when is prepared in ``btc_core.simulator.market``, what a fill does is in ``btc_core.simulator.kernel``;
+docs/backtests.md explains both.
 """
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from btc_core import metrics
 from btc_core.errors import DataError
-from btc_core.model.backtest import BacktestConfig, BacktestResults, ExitReason
-from btc_core.model.interval import Interval
-from btc_core.model.timerange import EPOCH, MINUTE, TimeRange, format_time
-from btc_core.simulator.account import Account, Fill, TradeRow
-from btc_core.simulator.equity import UTC_TIME, equity_curve
-
-Floats = npt.NDArray[np.float64]
-Times = npt.NDArray[np.int64]
-
-_MICROSECOND = timedelta(microseconds=1)
-_MINUTE_US = MINUTE // _MICROSECOND
-TRADE_SCHEMA = pl.Schema(
-    {
-        "seq": pl.Int32(),
-        "side": pl.String(),
-        "entry_time": UTC_TIME,
-        "entry_price": pl.Float64(),
-        "exit_time": UTC_TIME,
-        "exit_price": pl.Float64(),
-        "quantity": pl.Float64(),
-        "pnl": pl.Float64(),
-        "fees": pl.Float64(),
-        "return": pl.Float64(),
-        "exit_reason": pl.String(),
-    }
+from btc_core.model.backtest import BPS, BacktestConfig, BacktestResults, Mode
+from btc_core.model.interval import ONE_MINUTE, Interval
+from btc_core.model.timerange import TimeRange
+from btc_core.simulator.layout import ACCOUNT, FILL, Floats, frozen, most_fills, terms_of
+from btc_core.simulator.market import (
+    UTC_TIME,
+    Market,
+    daily_average_cost,
+    decisions_in,
+    floats,
+    prepare,
+    refuse_off_grid,
+    us,
 )
-FILL_SCHEMA = pl.Schema(
-    {
-        "time": UTC_TIME,
-        "price": pl.Float64(),
-        "quantity": pl.Float64(),
-        "fee": pl.Float64(),
-        "reason": pl.String(),
-    }
-)
+from btc_core.simulator.trades import fills_of, trades_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +36,7 @@ class Simulation:
     Attributes:
         trades: One row per trade, flat to flat, ascending; the columns of ``btc_core.model.backtest.Trade``.
         equity: ``time, equity, drawdown, exposure``: one row per decision and one at the end of the range.
-        fills: ``time, price, quantity, fee, reason``, ascending; bought is positive.
+        fills: ``time, price, quantity, fee, reason, funding``, ascending; bought is positive.
         results: The figures.
     """
 
@@ -68,168 +47,132 @@ class Simulation:
 
 
 @dataclass(frozen=True, slots=True)
-class _Minutes:
-    """The 1m candles of the range as arrays; ``time`` in microseconds since 1970."""
+class Course:
+    """What the kernel says: the fills, and the account at each decision.
 
-    time: Times
-    open: Floats
-    high: Floats
-    low: Floats
-    close: Floats
+    Attributes:
+        log: Records of ``layout.FILL``, ascending.
+        equity: At each decision and, last, at the end; quote currency.
+        exposure: Position ÷ equity there, signed, leverage included; 0 where nothing is left.
+        n_unfilled: Orders that were too small to be sent.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class _Decisions:
-    """The decisions of the range as arrays; ``time`` is when they are known."""
-
-    time: Times
+    log: np.ndarray
+    equity: Floats
     exposure: Floats
-    price: Floats
+    n_unfilled: int
 
 
 def simulate(
-    decisions: pl.DataFrame, minutes: pl.DataFrame, config: BacktestConfig, *, range_: TimeRange, interval: Interval
+    decisions: pl.DataFrame,
+    minutes: pl.DataFrame,
+    config: BacktestConfig,
+    *,
+    range_: TimeRange,
+    interval: Interval,
+    funding: pl.DataFrame | None = None,
+    resolution: Interval = ONE_MINUTE,
 ) -> Simulation:
     """Return what following the decisions over a range would have earned.
 
-    A change of the wanted exposure fills at the open of the first 1m candle at or after ``close_time``; changes that
-    wait for the same candle (a gap) count as the last of them. The quantity is set there and held until the next
-    change. Within a minute the fill comes first, then the extremes count, and either may liquidate the position: flat
-    until the wanted exposure changes. What is open at the end is closed at the last minute's close.
+    A change of the wanted exposure fills at the open of the first 1m candle at or after ``close_time`` and the
+    configured delay; changes that wait for the same candle (a gap) count as the last of them. The quantity is set there
+    and held until the next change. Within a minute funding comes first, then the fill, then the extremes, and those may
+    liquidate the position, stop it or reach its target: flat until the wanted exposure changes. What is open at the end
+    is closed at the last minute's close.
 
     Shape: a decision belongs to the range if ``start < close_time <= end``, a minute if ``start <= time < end``; other
-    rows are left out. Unit: prices and money in quote currency. Cost: linear in rows, a Python step only per change.
+    rows are left out. Unit: prices and money in quote currency. Cost: linear in rows.
 
     Args:
-        decisions: ``close_time`` (UTC), ``exposure`` (wanted position ÷ equity before leverage, in [−1, 1]) and
-            ``price`` (the candle's close); ascending, one row per evaluated candle.
+        decisions: ``close_time`` (UTC), ``exposure`` (wanted position ÷ equity before leverage, in [−1, 1]; in spot
+            mode the share of the money that is put in, below 0 is 0) and ``price`` (the candle's close); ascending, one
+            row per evaluated candle.
         minutes: ``time`` (UTC), ``open``, ``high``, ``low``, ``close`` of 1m candles, ascending; a gap is no row.
-        config: Capital, leverage and costs.
+        config: Capital, costs and rules.
         range_: What is simulated; before it the account is flat.
         interval: Of the decided candles, which every ``close_time`` must be a close of.
+        funding: ``time`` (UTC) and ``funding_rate`` of each settlement that is known, ascending; None: of none.
+        resolution: What the rows of ``minutes`` are. The candles themselves instead of minutes give the fill rule of
+            most other libraries: the next candle's open, extremes of whole candles.
 
     Raises:
         DataError: If times do not ascend or lie off the grid, or a value is missing or out of bounds.
-
-    Source: the order of events within a candle is the pessimistic reading of kernc/backtesting.py.
     """
-    market = _read_minutes(minutes, range_)
-    decided = _read_decisions(decisions, range_, interval)
-    account = Account(config)
-    _follow(account, decided, market)
-    equity = equity_curve(
-        account.steps,
-        time=decided.time,
-        price=decided.price,
-        capital=config.capital,
-        end=_us(range_.end),
-    )
-    trades = _frame(account.trades, TRADE_SCHEMA)
-    figures = metrics.results(
-        equity,
-        trades,
-        capital=config.capital,
-        range_=range_,
-        n_candles=len(decided.time),
-        first_open=float(market.open[0]) if len(market.time) else None,
-        last_close=float(market.close[-1]) if len(market.time) else None,
-    )
-    return Simulation(trades, equity, _frame(account.fills, FILL_SCHEMA), figures)
-
-
-def _follow(account: Account, decided: _Decisions, market: _Minutes) -> None:
-    """Walk the account through every change of exposure and to the end."""
-    if len(market.time) == 0:
-        return
-    at, exposure = _changes(decided, market.time)
-    if len(at) == 0:
-        return
-    lowest: list[float] = np.minimum.reduceat(market.low, at).tolist()
-    highest: list[float] = np.maximum.reduceat(market.high, at).tolist()
-    stops = [*at[1:].tolist(), len(market.time)]
-    moves = zip(at.tolist(), stops, market.open[at].tolist(), exposure.tolist(), lowest, highest, strict=True)
-    for start, stop, price, wanted, low, high in moves:
-        account.move(int(market.time[start]), price, exposure=wanted)
-        if account.side and _touches(account, low=low, high=high):
-            account.liquidate(int(market.time[_first_touch(account, market, start, stop)]))
-    if account.side:
-        end = int(market.time[-1]) + _MINUTE_US
-        account.move(end, float(market.close[-1]), exposure=0.0, reason=ExitReason.END)
-
-
-def _changes(decided: _Decisions, time: Times) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Return the minutes at whose open the exposure changes, as indices, and the new exposures."""
-    at = np.searchsorted(time, decided.time, side="left").astype(np.int64)
-    # Of the decisions that wait for the same minute the last is the one that is known there.
-    is_last = np.append(at[1:] != at[:-1], True)[: len(at)] & (at < len(time))
-    at, exposure = at[is_last], decided.exposure[is_last]
-    changes = np.diff(exposure, prepend=0.0) != 0
-    return at[changes], exposure[changes]
-
-
-def _touches(account: Account, *, low: float, high: float) -> bool:
-    """Return whether an extreme reaches the liquidation price of the present position."""
-    return low <= account.liquidation_price if account.side > 0 else high >= account.liquidation_price
-
-
-def _first_touch(account: Account, market: _Minutes, start: int, stop: int) -> int:
-    """Return the first minute of a stretch whose extreme reaches the liquidation price."""
-    price = account.liquidation_price
-    reached = market.low[start:stop] <= price if account.side > 0 else market.high[start:stop] >= price
-    return start + int(np.argmax(reached))
-
-
-def _read_minutes(minutes: pl.DataFrame, range_: TimeRange) -> _Minutes:
-    time = _times(minutes, "time")
-    first, stop = np.searchsorted(time, [_us(range_.start), _us(range_.end)], side="left")
-    inside = minutes.slice(first, stop - first)
-    return _Minutes(time[first:stop], *(_floats(inside, name) for name in ("open", "high", "low", "close")))
-
-
-def _read_decisions(decisions: pl.DataFrame, range_: TimeRange, interval: Interval) -> _Decisions:
-    time = _times(decisions, "close_time")
-    first, stop = np.searchsorted(time, [_us(range_.start), _us(range_.end)], side="right")
-    inside = decisions.slice(first, stop - first)
-    exposure = _floats(inside, "exposure")
+    time, decided = decisions_in(decisions, range_)
+    exposure = floats(decided, "exposure")
     if len(exposure) and np.abs(exposure).max() > 1:
         raise DataError(f"decisions: expected an exposure in [-1, 1], found {exposure[np.abs(exposure).argmax()]}")
-    _refuse_off_grid(inside, time[first:stop], interval)
-    return _Decisions(time[first:stop], exposure, _floats(inside, "price"))
+    refuse_off_grid(decided, time, interval)
+    known = None if config.mode is Mode.SPOT else funding
+    market = prepare(
+        decided, minutes, range_=range_, delay_minutes=config.delay_minutes, funding=known, resolution=resolution
+    )
+    return describe(market, follow(market, exposure, config), config)
 
 
-def _refuse_off_grid(decisions: pl.DataFrame, time: Times, interval: Interval) -> None:
-    if interval.minutes is None:
-        close_time = decisions["close_time"]
-        off = (close_time.dt.truncate("1mo") != close_time).to_numpy()
-    else:
-        off = (time - _us(interval.origin)) % (interval.minutes * _MINUTE_US) != 0
-    if off.any():
-        found = format_time(EPOCH + int(time[off.argmax()]) * _MICROSECOND)
-        raise DataError(f"decisions: expected closes of {interval} candles, found one at {found}")
+def follow(market: Market, exposure: Floats, config: BacktestConfig) -> Course:
+    """Return what following a wanted exposure through a market does to an account; a sweep calls this many times.
+
+    Args:
+        market: Prepared once, with the configuration's delay.
+        exposure: The wanted one after each decision of the market, in [−1, 1].
+        config: Capital, costs and rules.
+    """
+    # Loads numba: only what simulates pays for it.
+    from btc_core.simulator import kernel
+
+    wanted = frozen(np.maximum(exposure, 0.0) if config.mode is Mode.SPOT else np.asarray(exposure, np.float64))
+    log = np.empty(most_fills(wanted), FILL).view(np.recarray)
+    account = np.zeros(1, ACCOUNT).view(np.recarray)[0]
+    account.cash = config.capital
+    account.free = -math.inf if config.mode is Mode.SPOT else config.capital
+    kernel.follow(account, log, market.minutes, market.stretches, wanted, terms_of(config))
+    log = log[: account.n_fills]
+    n = int(np.searchsorted(market.close_time, us(market.range_.end), side="left"))
+    equity, held = np.empty(n + 1), np.zeros(n + 1)
+    fill_time = frozen(market.instants(log["minute"]))
+    kernel.mark(
+        equity[:n],
+        held[:n],
+        log,
+        fill_time,
+        frozen(market.close_time[:n]),
+        frozen(market.price[:n]),
+        frozen(market.funding_before[:n]),
+        float(config.capital),
+    )
+    equity[n] = account.cash
+    return Course(log, equity, held, int(account.n_unfilled))
 
 
-def _times(frame: pl.DataFrame, name: str) -> Times:
-    """Return a column of ascending instants as microseconds since 1970."""
-    time = frame[name].cast(UTC_TIME).to_physical()
-    if time.null_count() or not (np.diff(time.to_numpy()) > 0).all():
-        raise DataError(f"expected {name} to be ascending without repetition, found a row that is not")
-    return time.to_numpy()
-
-
-def _floats(frame: pl.DataFrame, name: str) -> Floats:
-    values = frame[name].cast(pl.Float64).to_numpy()
-    if not np.isfinite(values).all():
-        raise DataError(f"expected a finite number in every row of {name}, found a row without")
-    return values
-
-
-def _frame(rows: Sequence[TradeRow] | Sequence[Fill], schema: pl.Schema) -> pl.DataFrame:
-    """Return rows whose times are microseconds since 1970 as a frame of that schema."""
-    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in schema]
-    physical = pl.Schema({name: pl.Int64() if kind == UTC_TIME else kind for name, kind in schema.items()})
-    return pl.DataFrame(dict(zip(schema, columns, strict=True)), schema=physical).cast(schema)
-
-
-def _us(instant: datetime) -> int:
-    """Return whole microseconds since 1970."""
-    return (instant - EPOCH) // _MICROSECOND
+def describe(market: Market, course: Course, config: BacktestConfig) -> Simulation:
+    """Return a course as frames and figures."""
+    trades, fills = trades_of(course.log, market), fills_of(course.log, market)
+    end = us(market.range_.end)
+    peak = np.maximum(np.maximum.accumulate(course.equity), config.capital)
+    # A decision at the very end gives way to the end's point, in which the last position is closed.
+    points = np.append(market.close_time[: len(course.equity) - 1], end)
+    equity = pl.DataFrame(
+        {
+            "time": points,
+            "equity": course.equity,
+            "drawdown": 1 - course.equity / peak,
+            "exposure": course.exposure,
+        }
+    ).with_columns(pl.col("time").cast(UTC_TIME))
+    is_spot, has_minutes = config.mode is Mode.SPOT, len(market.time) > 0
+    facts = metrics.Facts(
+        range_=market.range_,
+        n_candles=len(market.close_time),
+        first_open=float(market.minutes.open[0]) if has_minutes else None,
+        last_close=float(market.minutes.close[-1]) if has_minutes else None,
+        n_missing_minutes=market.n_missing_minutes,
+        is_spot=is_spot,
+        is_funding_known=is_spot or market.is_funding_known,
+        funding_missing_hours=0 if is_spot else market.funding_missing_hours,
+        n_unfilled=course.n_unfilled,
+        dca_average_cost=daily_average_cost(market, slippage=config.slippage_bps / BPS, fee=config.taker_bps / BPS),
+    )
+    figures = metrics.results(equity, trades, fills, capital=config.capital, facts=facts)
+    return Simulation(trades, equity, fills, figures)

@@ -1,61 +1,16 @@
 """Ten-minute markets, worked out by hand: what fills when, and what it earns."""
 
-from datetime import UTC, datetime, timedelta
+import subprocess
+import sys
 
 import msgspec
 import polars as pl
 import pytest
 
 from btc_core.errors import DataError
-from btc_core.model.backtest import BacktestConfig, Trade
-from btc_core.model.interval import parse_interval
+from btc_core.model.backtest import Trade
 from btc_core.model.timerange import TimeRange
-from btc_core.simulator.simulate import simulate
-
-START = datetime(2025, 1, 1, tzinfo=UTC)
-TEN_MINUTES = TimeRange(START, START + timedelta(minutes=10))
-UTC_TIME = pl.Datetime("us", "UTC")
-
-
-def at(minute):
-    """Return the instant so many minutes after the start."""
-    return START + timedelta(minutes=minute)
-
-
-def market(*opens, close=None, without=(), **extremes):
-    """Return 1m candles that open as told and close at the next one's open; ``low_3=50`` sets minute 3's low."""
-    closes = [*opens[1:], close or opens[-1]]
-    rows = [
-        {
-            "time": at(i),
-            "open": float(opened),
-            "high": float(extremes.get(f"high_{i}", max(opened, closed))),
-            "low": float(extremes.get(f"low_{i}", min(opened, closed))),
-            "close": float(closed),
-        }
-        for i, (opened, closed) in enumerate(zip(opens, closes, strict=True))
-        if i not in without
-    ]
-    schema = {"time": UTC_TIME} | dict.fromkeys(("open", "high", "low", "close"), pl.Float64)
-    return pl.DataFrame(rows, schema=schema)
-
-
-def decided(exposures, price=100.0):
-    """Return decisions: minute of the close → wanted exposure."""
-    return pl.DataFrame(
-        {
-            "close_time": [at(minute) for minute in exposures],
-            "exposure": [float(exposure) for exposure in exposures.values()],
-            "price": [float(price)] * len(exposures),
-        },
-        schema={"close_time": UTC_TIME, "exposure": pl.Float64, "price": pl.Float64},
-    )
-
-
-def run(decisions, minutes, *, range_=TEN_MINUTES, interval="1m", **config):
-    """Return the simulation; 1000 capital, costs only where they are named."""
-    values = {"capital": 1000, "taker_bps": 0, "slippage_bps": 0} | config
-    return simulate(decisions, minutes, BacktestConfig(**values), range_=range_, interval=parse_interval(interval))
+from tests.markets import at, decided, market, run
 
 
 def test_a_change_fills_at_the_open_of_the_next_minute_and_closes_at_the_end():
@@ -260,3 +215,13 @@ def test_minutes_that_repeat_are_refused():
     minutes = market(*[100] * 10)
     with pytest.raises(DataError, match="ascending"):
         run(decided({4: 1}), pl.concat([minutes, minutes[-1:]]))
+
+
+def test_only_what_simulates_loads_the_compiler():
+    """The code location, the live lane and ``btc --help`` import the simulator and do not pay for numba."""
+    code = (
+        "import sys; import btc_assets.definitions, btc_assets.cli, live.lane, btc_store.backtests; "
+        "import btc_core.simulator.simulate; print('numba' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
+    assert done.stdout.strip() == "False"
