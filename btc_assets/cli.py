@@ -1,8 +1,8 @@
 """The command line ``btc``: which commands there are, and how a failure is said. What a command does is in its file.
 
-A command is a file of ``btc_assets/commands`` named after it (``import_.py`` for ``import``, a keyword of Python), with
-the constant ``COMMAND``, and a line in ``COMMANDS`` below. It is made with ``commands.options.command``, which wants an
-example and adds ``--debug``::
+A command is a file of ``btc_assets/commands`` named after it (``_`` for ``-``, and ``import_.py`` for ``import``, a
+keyword of Python), with the constant ``COMMAND``, and a line in ``COMMANDS`` below. It is made with
+``commands.options.command``, which wants an example and adds ``--debug``::
 
     @command(example="btc gaps --symbol BTC --start 2021-04-01")
     @symbol_option
@@ -51,6 +51,7 @@ COMMANDS = {
     "backtest": "Run a strategy over stored candles.",
     "export": "Write stored candles to a file.",
     "strategies": "List the installed strategies.",
+    "check-strategy": "Look for look-ahead in a strategy.",
     "indicators": "List the installed indicators.",
     "doctor": "Check that everything is reachable, in step and on time.",
 }
@@ -68,7 +69,8 @@ class LazyGroup(click.Group):
         """Import a command, or return None where there is no such name."""
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"btc_assets.commands.{'import_' if cmd_name == 'import' else cmd_name}")
+        file = "import_" if cmd_name == "import" else cmd_name.replace("-", "_")
+        module = import_module(f"btc_assets.commands.{file}")
         command: click.Command = module.COMMAND
         command.name = cmd_name
         return command

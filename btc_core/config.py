@@ -119,6 +119,8 @@ class Config(_Section, frozen=True):
     history_start: date
     indicators: dict[str, IndicatorConfig] = {}
     strategies: dict[str, StrategyConfig] = {}
+    # A folder of strategies of one's own, beside those of the project; relative to the file.
+    strategies_path: str | None = None
     decisions: DecisionsConfig = DecisionsConfig()
     quality: dict[str, dict[str, float | int]] = {}
     collector: CollectorConfig = CollectorConfig()

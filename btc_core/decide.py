@@ -2,9 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+from btc_core.across import NO_OTHERS, Others, with_others
+from btc_core.gaps import with_no_trade
 from btc_core.indicator import with_indicators
 from btc_core.model.decision import Signal
 from btc_core.model.interval import Interval
@@ -12,62 +17,80 @@ from btc_core.model.timerange import TimeRange
 from btc_core.resample import close_time, expected_minutes
 from btc_core.strategy import NamedStrategy
 
+Floats: TypeAlias = npt.NDArray[np.float64]
+
 # Guards `min_completeness * expected` against the last bit of a float: 0.95 of 60 minutes is 57, not 57.00000000000001.
 _SLACK = 1e-9
+# What is known to be without trades counts as there (law 4).
+_accounted = pl.col("minutes") + pl.col("no_trade_minutes")
+_is_short = _accounted < pl.col("expected_minutes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completeness:
-    """When a candle with missing minutes is decided on (law 4)."""
+    """When a candle with missing minutes is decided on (law 4). One that is known to have no trade is not missing."""
 
     min_completeness: float
     wait: timedelta
 
 
-def evaluate(candles: pl.DataFrame, strategy: NamedStrategy, interval: Interval) -> pl.DataFrame:
+def evaluate(
+    candles: pl.DataFrame, strategy: NamedStrategy, interval: Interval, others: Others = NO_OTHERS
+) -> pl.DataFrame:
     """Return what a strategy thinks at each candle's close, without a position.
 
     Args:
-        candles: Candles of one symbol and interval, ascending, with ``strategy.look_back`` more before the first one
-            that counts.
+        candles: Candles of one symbol and interval, ascending, with ``strategy.look_back_in(interval)`` more before
+            the first one that counts.
         strategy: The rule with its parameters.
         interval: The candles' interval.
+        others: Candles of the other intervals that the strategy looks at, as ``btc_core.across.needed`` says.
 
     Returns:
-        ``time, close_time, price, minutes, expected_minutes``, a column for each indicator, ``wanted`` (null: keep) and
-        ``confidence``. Candles of the warm-up are absent. Where an indicator has no value later on (an RSI where the
-        price stood still), the strategy has no opinion, and no confidence in it.
+        ``time, close_time, price, minutes, expected_minutes``, ``awaited_time`` (see ``with_others``), a column for
+        each indicator, ``wanted`` (null: keep), ``confidence``, and of a strategy with bounds ``at_least`` and
+        ``at_most``. Candles of the warm-up are absent.
+        Where an indicator has no value later on (an RSI where the price stood still), the strategy has no opinion, and
+        no confidence in it.
     """
-    warm_up = max((indicator.warm_up for indicator in strategy.indicators), default=0)
-    indicators = [name for indicator in strategy.indicators for name in indicator.columns()]
     evaluated = with_indicators(candles, strategy.indicators).with_columns(
         close_time=close_time(pl.col("time"), interval),
         expected_minutes=expected_minutes(pl.col("time"), interval),
         price=pl.col("close"),
-        wanted=strategy.rule.wanted(strategy.parameters),
-        confidence=strategy.rule.confidence(strategy.parameters).fill_null(0.0),
     )
-    kept = ["time", "close_time", "price", "minutes", "expected_minutes", *indicators, "wanted", "confidence"]
-    return evaluated.select(kept).slice(warm_up)
+    opinion = strategy.opinion()
+    evaluated = with_others(evaluated, others, strategy).with_columns(**opinion)
+    known = ["time", "close_time", "price", "minutes", "expected_minutes", "awaited_time"]
+    return evaluated.slice(strategy.warm_up).filter("is_seen").select(*known, *strategy.columns, *opinion)
 
 
-def with_awaited(evaluated: pl.DataFrame, interval: Interval, *, since: datetime) -> pl.DataFrame:
-    """Return the evaluated candles with a row of no minutes for each absent one from ``since`` to the last.
+def with_awaited(
+    evaluated: pl.DataFrame, there: pl.Series, no_trade: pl.Series, interval: Interval, *, since: datetime
+) -> pl.DataFrame:
+    """Return the evaluated candles with a row of no minutes for each absent one that may still come.
 
-    A candle of which no minute came yet is waited for like one of which some did. Once it is too old to be waited
-    for, the finding of the gap speaks for it.
+    A candle of which no minute came yet is waited for like one of which some did, and one without any trade is not.
+    Once a candle is too old to be waited for, the finding of the gap speaks for it.
+
+    Args:
+        evaluated: Candles with ``no_trade_minutes``, ascending.
+        there: Open times of the candles that exist, those of the look-back and the warm-up too; ascending.
+        no_trade: Minutes that are known to be without trades.
+        interval: The candles' interval.
+        since: The open time of the first candle that may still come.
     """
     if not evaluated.height:
         return evaluated
-    times = evaluated["time"]
-    opens = interval.opens(TimeRange(since, times[-1])) if since < times[-1] else []
-    grid = pl.DataFrame({"time": opens}, schema={"time": times.dtype})
-    absent = grid.join(evaluated.select("time"), on="time", how="anti").with_columns(
+    first, last = max(since, there[0]), evaluated["time"][-1]
+    opens = interval.opens(TimeRange(first, last)) if first < last else []
+    grid = pl.DataFrame({"time": opens}, schema={"time": there.dtype})
+    absent = grid.join(there.alias("time").to_frame(), on="time", how="anti", maintain_order="left").with_columns(
         close_time=close_time(pl.col("time"), interval),
         expected_minutes=expected_minutes(pl.col("time"), interval),
         minutes=pl.lit(0, evaluated.schema["minutes"]),
     )
-    return pl.concat([evaluated, absent], how="diagonal").sort("time") if absent.height else evaluated
+    awaited = with_no_trade(absent, no_trade, interval).filter(_is_short)
+    return pl.concat([evaluated, awaited], how="diagonal").sort("time") if awaited.height else evaluated
 
 
 def split_by_completeness(
@@ -75,14 +98,14 @@ def split_by_completeness(
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the candles to decide on and those to skip (law 4).
 
-    A candle that misses minutes which may still come ends both: what follows waits with it, so that decisions are
-    made in order.
+    A candle that misses minutes which may still come, or looks at a candle that may, ends both: what follows waits
+    with it, so that decisions are made in order.
     """
-    missing = pl.col("minutes") < pl.col("expected_minutes")
-    waiting = evaluated.filter(missing & (pl.col("close_time") > now - rule.wait))
+    may_come = _is_short & (pl.col("close_time") > now - rule.wait) | (pl.col("awaited_time") > now - rule.wait)
+    waiting = evaluated.filter(may_come)
     if waiting.height:
         evaluated = evaluated.filter(pl.col("time") < waiting["time"][0])
-    enough = pl.col("minutes") >= pl.col("expected_minutes") * rule.min_completeness - _SLACK
+    enough = _accounted >= pl.col("expected_minutes") * rule.min_completeness - _SLACK
     return evaluated.filter(enough), evaluated.filter(~enough)
 
 
@@ -94,9 +117,32 @@ def take_positions(evaluated: pl.DataFrame, *, before: float) -> pl.DataFrame:
         before: The exposure before the first of them.
     """
     exposure = pl.col("wanted").forward_fill().fill_null(before)
+    if "at_least" in evaluated.columns:
+        low = evaluated.select(pl.coalesce("wanted", "at_least").fill_null(-1.0)).to_series()
+        high = evaluated.select(pl.coalesce("wanted", "at_most").fill_null(1.0)).to_series()
+        exposure = pl.Series(keep_between(low.to_numpy(), high.to_numpy(), before=before))
     return evaluated.with_columns(exposure=exposure).with_columns(
         previous=pl.col("exposure").shift(1, fill_value=before)
     )
+
+
+def keep_between(low: Floats, high: Floats, *, before: float) -> Floats:
+    """Return exposures that are kept from candle to candle, each brought between its bounds; the upper one wins.
+
+    A bound after a bound is a bound, so each pass puts twice as many candles together. Values are only copied: the
+    bits do not hang on where a piece of history begins.
+
+    Args:
+        low: The least that each exposure may be.
+        high: The most.
+        before: The exposure before the first.
+    """
+    low, high, reach = low.copy(), high.copy(), 1
+    while reach < len(low) and (low[reach:] != high[reach:]).any():
+        least, most = low[reach:].copy(), high[reach:].copy()
+        low[reach:], high[reach:] = np.clip(low[:-reach], least, most), np.clip(high[:-reach], least, most)
+        reach *= 2
+    return np.clip(before, low, high)
 
 
 def speak(positions: pl.DataFrame, indicators: list[str]) -> pl.DataFrame:
@@ -110,16 +156,22 @@ def speak(positions: pl.DataFrame, indicators: list[str]) -> pl.DataFrame:
         ``time, close_time, seq, signal, confidence, exposure, price, indicator_snapshot`` (JSON text), ascending by
         ``time, seq``. A reversal is a CLOSE (seq 0) and an OPEN (seq 1) on the same candle.
     """
-    snapshot = pl.struct("minutes", "expected_minutes", *indicators, pl.col("price").alias("close"))
     spoken = positions.with_columns(
-        signal=_signals(pl.col("previous"), pl.col("exposure")),
-        indicator_snapshot=snapshot.struct.json_encode(),
+        signal=_signals(pl.col("previous"), pl.col("exposure")), indicator_snapshot=_snapshot(indicators)
     )
     return (
         spoken.with_columns(seq=pl.int_ranges(0, pl.col("signal").list.len(), dtype=pl.Int16))
         .explode("signal", "seq")
         .select("time", "close_time", "seq", "signal", "confidence", "exposure", "price", "indicator_snapshot")
     )
+
+
+def _snapshot(indicators: list[str]) -> pl.Expr:
+    """Return what was seen as JSON text; minutes without trades are told where there are some."""
+    seen = [pl.col("expected_minutes"), *map(pl.col, indicators), pl.col("price").alias("close")]
+    plain = pl.struct("minutes", *seen).struct.json_encode()
+    quiet = pl.struct("minutes", "no_trade_minutes", *seen).struct.json_encode()
+    return pl.when(pl.col("no_trade_minutes") > 0).then(quiet).otherwise(plain)
 
 
 def _signals(previous: pl.Expr, exposure: pl.Expr) -> pl.Expr:
@@ -148,6 +200,8 @@ def decide(
     strategy: NamedStrategy,
     interval: Interval,
     *,
+    others: Others = NO_OTHERS,
+    no_trade: pl.Series,
     rule: Completeness,
     since: datetime,
     before: float,
@@ -159,16 +213,17 @@ def decide(
         candles: Closed candles, ascending, with the strategy's look-back before ``since``.
         strategy: The rule with its parameters.
         interval: The candles' interval.
+        others: Candles of the other intervals that the strategy looks at, as ``btc_core.across.needed`` says.
+        no_trade: Open times of the minutes that are not stored and known to be without trades, from ``since`` on.
         rule: When a candle with missing minutes is decided on.
         since: The open time of the first candle that counts.
         before: The exposure before it.
         now: The present instant of the market; candles that may still get minutes wait.
     """
-    evaluated = evaluate(candles, strategy, interval).filter(pl.col("time") >= since)
-    earlier = candles.filter(pl.col("time") < since)["time"]
-    follows: datetime = interval.close_of(earlier[-1]) if len(earlier) else since
-    evaluated = with_awaited(evaluated, interval, since=max(follows, interval.floor(now - rule.wait)))
+    evaluated = evaluate(candles, strategy, interval, others).filter(pl.col("time") >= since)
+    evaluated = with_no_trade(evaluated, no_trade, interval)
+    may_come = interval.floor(now - rule.wait)
+    evaluated = with_awaited(evaluated, candles["time"], no_trade, interval, since=may_come)
     complete, skipped = split_by_completeness(evaluated, rule, now=now)
     positions = take_positions(complete, before=before)
-    names = [name for indicator in strategy.indicators for name in indicator.columns()]
-    return positions, speak(positions, names), skipped
+    return positions, speak(positions, strategy.columns), skipped

@@ -5,6 +5,7 @@ BtcError
 ├── InputError         what a person gave is wrong
 │   ├── UnknownNameError   a symbol, interval, strategy … that does not exist
 │   ├── IntervalError      text that is no interval
+│   ├── PluginError        a file of one's own that cannot be used as a strategy
 │   ├── TimeError          text that is no time, or a range that is empty or reversed
 │   └── ImportFileError    a candle file that cannot be taken as it is
 ├── DatabaseError      the database is away, refuses us, or has another schema
@@ -64,6 +65,21 @@ class SpoolError(BtcError):
 
 class DataError(BtcError):
     """The stored data do not allow what was asked."""
+
+
+class PluginError(InputError):
+    """A plug-in's file that cannot be used; it is left out, and everything else goes on.
+
+    Args:
+        file: The file, or the name of the plug-in.
+        fault: What is wrong with it, in words that follow a colon.
+    """
+
+    def __init__(self, file: str, fault: str) -> None:
+        self.file = file
+        self.fault = fault
+        end = "" if fault.endswith(("?", ".")) else "."
+        super().__init__(f"{file}: {fault}{end} It is left out until the file is mended")
 
 
 class UnknownNameError(InputError):

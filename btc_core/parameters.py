@@ -1,9 +1,9 @@
 """Named numbers with a range: what an indicator or a strategy may be tuned by."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from btc_core.errors import InputError, UnknownNameError
+from btc_core.errors import InputError, UnknownNameError, near_misses
 
 Number = int | float
 Parameters = Mapping[str, Number]
@@ -11,12 +11,17 @@ Parameters = Mapping[str, Number]
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter: its default, its inclusive range and what it means. Whole where the default is an ``int``."""
+    """One parameter: its default, its inclusive range and what it means. Whole where the default is an ``int``.
+
+    Attributes:
+        words: Numbers that people write as words: ``{"long_only": 1}``.
+    """
 
     default: Number
     low: Number
     high: Number
     meaning: str
+    words: Mapping[str, Number] = field(default_factory=dict[str, Number])
 
 
 def resolve_parameters(owner: str, known: Mapping[str, Parameter], given: Mapping[str, object]) -> dict[str, Number]:
@@ -34,9 +39,10 @@ def resolve_parameters(owner: str, known: Mapping[str, Parameter], given: Mappin
 
 def _value(owner: str, name: str, parameter: Parameter, found: object) -> Number:
     try:
-        number = float(found)  # pyright: ignore[reportArgumentType]  # the failure is the check
+        number = float(parameter.words.get(str(found), found))  # pyright: ignore[reportArgumentType]  # the failure is the check
     except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{owner}: {name}={found!r} is no number") from None
+        hint = f" and none of its words. {near_misses(str(found), parameter.words)}" if parameter.words else ""
+        raise InputError(f"{owner}: {name}={found!r} is no number{hint}") from None
     whole = isinstance(parameter.default, int)
     if whole and not number.is_integer():
         raise InputError(f"{owner}: {name}={found!r} must be a whole number")

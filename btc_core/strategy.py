@@ -2,15 +2,33 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from datetime import timedelta
+from typing import Literal, TypeVar
 
 import polars as pl
 
+from btc_core.errors import BtcError, PluginError
 from btc_core.indicator import NamedIndicator
+from btc_core.model.interval import Interval, parse_interval
 from btc_core.parameters import Number, Parameter, Parameters, resolve_parameters
-from btc_core.plugins import load_plugin
+from btc_core.plugins import fault_of, file_of, load_plugin
+
+# Its files are the strategies; those of a folder outside are added to them (btc_core.plugins.add_folder).
+PACKAGE = "btc_core.strategies"
 
 Result = TypeVar("Result")
+
+
+# The least and the most that an exposure may be; null where there is no such bound.
+Bounds = tuple[pl.Expr, pl.Expr]
+
+
+def _nothing(_parameters: Parameters) -> int:
+    return 0
+
+
+def _no_others(_parameters: Parameters) -> Mapping[str, list[NamedIndicator]]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +42,12 @@ class Strategy:
         wanted: The exposure it wants in [-1, 1], as an expression over candles and indicators. Null where it has no
             opinion: the present exposure is kept.
         confidence: How sure it is, in [0, 1].
+        bounds: Where ``wanted`` is null, the least and the most that the kept exposure may be: a rule can end a long
+            and leave a short alone (at most 0), or buy and never sell (at least). Null is no bound.
+        look_back: How many candles before a candle its own expressions look at (a shift), beside its indicators.
+        also: Indicators over candles of other intervals, by label. Their newest candle that is closed by then stands
+            beside each of its own: ``1d.close``, and ``1d.<indicator>`` for each (``btc_core.across``).
+        of: What its exposure is a share of: the equity, or the capital that is spent (docs/adr/0019).
     """
 
     description: str
@@ -31,6 +55,10 @@ class Strategy:
     indicators: Callable[[Parameters], list[NamedIndicator]]
     wanted: Callable[[Parameters], pl.Expr]
     confidence: Callable[[Parameters], pl.Expr]
+    bounds: Callable[[Parameters], Bounds] | None = None
+    look_back: Callable[[Parameters], int] = _nothing
+    also: Callable[[Parameters], Mapping[str, list[NamedIndicator]]] = _no_others
+    of: Literal["equity", "capital"] = "equity"
 
     def fixed(self, *, description: str, **values: Number) -> "Strategy":
         """Return the same rule with some parameters set for good."""
@@ -46,6 +74,9 @@ class Strategy:
             indicators=filled(self.indicators),
             wanted=filled(self.wanted),
             confidence=filled(self.confidence),
+            bounds=filled(self.bounds) if self.bounds else None,
+            look_back=filled(self.look_back),
+            also=filled(self.also),
         )
 
 
@@ -63,9 +94,48 @@ class NamedStrategy:
         return self.rule.indicators(self.parameters)
 
     @property
-    def look_back(self) -> int:
-        """How many candles before a candle its opinion depends on."""
-        return max((indicator.look_back for indicator in self.indicators), default=0)
+    def also(self) -> dict[Interval, list[NamedIndicator]]:
+        """The indicators that it needs over candles of other intervals."""
+        return {parse_interval(label): each for label, each in self.rule.also(self.parameters).items()}
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of what it sees beside its own candle: what a decision's snapshot holds."""
+        own = [name for indicator in self.indicators for name in indicator.columns()]
+        others = [
+            f"{other}.{name}"
+            for other, each in self.also.items()
+            for name in ("close", *(name for indicator in each for name in indicator.columns()))
+        ]
+        return [*own, *others]
+
+    def look_back_at(self, other: Interval) -> int:
+        """Return how many candles of another interval before its newest one its opinion depends on."""
+        return max((indicator.look_back_in(other) for indicator in self.also[other]), default=0)
+
+    def reach_in(self, interval: Interval) -> int:
+        """Return on how many candles after a changed one, of whatever interval, it may say another thing."""
+        longest = max((other.longest * (self.look_back_at(other) + 1) for other in self.also), default=timedelta(0))
+        return max(self.look_back_in(interval), -(-longest // interval.shortest))
+
+    @property
+    def warm_up(self) -> int:
+        """How many first candles of history it has no opinion on."""
+        own = self.rule.look_back(self.parameters)
+        return own + max((indicator.warm_up for indicator in self.indicators), default=0)
+
+    def opinion(self) -> dict[str, pl.Expr]:
+        """Return what it says, by column: ``wanted``, ``confidence``, and with bounds ``at_least`` and ``at_most``."""
+        rule = self.rule
+        said = {"wanted": rule.wanted(self.parameters), "confidence": rule.confidence(self.parameters).fill_null(0.0)}
+        if rule.bounds is not None:
+            said["at_least"], said["at_most"] = rule.bounds(self.parameters)
+        return said
+
+    def look_back_in(self, interval: Interval) -> int:
+        """Return how many candles of an interval before a candle its opinion depends on."""
+        own = self.rule.look_back(self.parameters)
+        return own + max((indicator.look_back_in(interval) for indicator in self.indicators), default=0)
 
 
 def load_strategy(name: str, given: Mapping[str, object]) -> NamedStrategy:
@@ -74,6 +144,18 @@ def load_strategy(name: str, given: Mapping[str, object]) -> NamedStrategy:
     Raises:
         UnknownNameError: If there is no such strategy or parameter.
         InputError: If a parameter is out of range.
+        PluginError: If its file cannot be used.
     """
-    rule: Strategy = load_plugin("btc_core.strategies", "STRATEGY", name)
-    return NamedStrategy(name, rule, resolve_parameters(f"strategy {name}", rule.parameters, given))
+    rule: object = load_plugin(PACKAGE, "STRATEGY", name)
+    if not isinstance(rule, Strategy):
+        raise PluginError(file_of(PACKAGE, name), f"expected STRATEGY to be a Strategy, found {type(rule).__name__}")
+    strategy = NamedStrategy(name, rule, resolve_parameters(f"strategy {name}", rule.parameters, given))
+    try:
+        # Asked here, so that parameters that do not go together are told of before anything is read.
+        strategy.opinion()
+    except BtcError:
+        raise
+    except Exception as error:  # the rule may be anybody's, and do anything
+        file = file_of(PACKAGE, name)
+        raise PluginError(file, fault_of(error, file)) from error
+    return strategy

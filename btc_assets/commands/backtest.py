@@ -8,11 +8,19 @@ import click
 import msgspec
 
 from btc_assets.backtests import HEADLINES
-from btc_assets.commands.options import command, end_option, json_option, pass_settings, start_option, symbol_option
+from btc_assets.commands.options import (
+    command,
+    end_option,
+    json_option,
+    parameters_option,
+    pass_settings,
+    start_option,
+    symbol_option,
+)
 from btc_assets.commands.output import answer, progress, table
 from btc_assets.decisions import completeness_of
 from btc_core.errors import InputError
-from btc_core.model.backtest import BacktestConfig
+from btc_core.model.backtest import Mode
 from btc_core.model.interval import Interval, parse_interval
 from btc_core.model.timerange import TimeRange, format_time
 from btc_core.strategy import load_strategy
@@ -28,13 +36,6 @@ def _intervals(_ctx: click.Context, _param: click.Parameter, text: str) -> list[
     return list(dict.fromkeys(intervals))
 
 
-def _parameters(_ctx: click.Context, _param: click.Parameter, pairs: Sequence[str]) -> dict[str, str]:
-    for pair in pairs:
-        if "=" not in pair:
-            raise InputError(f"--param {pair!r}: expected name=value, such as period=44")
-    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
-
-
 @command(example="btc backtest --symbol BTC --intervals 37m --strategy ma44 --start 2021-01-01 --end 2022-01-01")
 @symbol_option
 @click.option("--intervals", callback=_intervals, required=True, help="One or several, apart by commas: 37m,148m.")
@@ -43,10 +44,18 @@ def _parameters(_ctx: click.Context, _param: click.Parameter, pairs: Sequence[st
 @end_option()
 @click.option("--capital", type=float, help="Equity at the start, quote currency.")
 @click.option("--leverage", type=float, help="Position ÷ equity at an exposure of 1.")
-@click.option("--taker-bps", type=float, help="Fee of every fill, basis points.")
-@click.option("--maker-bps", type=float, help="Fee of resting orders, basis points; nothing rests yet.")
+@click.option("--mode", type=click.Choice(list(Mode)), help="The perpetual, or the coin: long only, paid in full.")
+@click.option("--taker-bps", type=float, help="Fee of every fill at the market, basis points.")
+@click.option("--maker-bps", type=float, help="Fee of a target, the only order that rests, basis points.")
 @click.option("--slippage-bps", type=float, help="How much worse than the market a fill is, basis points.")
-@click.option("--param", "parameters", multiple=True, callback=_parameters, help="A parameter of the strategy: k=v.")
+@click.option("--slippage-range", type=float, help="The same as a share of the minute's high-low range; both add up.")
+@click.option("--delay-minutes", type=int, help="How long after a decision its order reaches the market.")
+@click.option("--stop-bps", type=float, help="Loss at which a position is closed, of its entry price, basis points.")
+@click.option("--target-bps", type=float, help="Gain at which a position is closed, of its entry price, basis points.")
+@click.option("--trailing-stop-bps", type=float, help="Fall below the best price since the entry that closes it.")
+@click.option("--sz-decimals", type=int, help="Decimals of an order's size on the exchange: BTC 5, ETH 4.")
+@click.option("--min-notional", type=float, help="Smaller orders are not sent, quote currency.")
+@parameters_option
 @json_option
 @pass_settings
 def COMMAND(  # noqa: N802  # the constant that cli.py looks for
@@ -59,12 +68,12 @@ def COMMAND(  # noqa: N802  # the constant that cli.py looks for
     end: datetime | None,
     parameters: dict[str, str],
     as_json: bool,
-    **costs: float | None,
+    **rules: float | str | None,
 ) -> None:
     """Simulate a strategy over stored 1m candles: decisions at each candle's close, fills at the next minute's open."""
-    named = load_strategy(strategy, parameters)
-    given = {name: value for name, value in costs.items() if value is not None}
-    config = BacktestConfig(**{**msgspec.structs.asdict(settings.config.backtest), **given})
+    named = load_strategy(strategy, _from_start(strategy, parameters, start))
+    given = {name: value for name, value in rules.items() if value is not None}
+    config = msgspec.structs.replace(settings.config.backtest, **given)
     asked = TimeRange(start, end or settings.now())
     done: list[Backtest] = []
     with (
@@ -78,6 +87,12 @@ def COMMAND(  # noqa: N802  # the constant that cli.py looks for
             advance(1)
     reports = [_report(backtest) for backtest in done]
     answer(reports[0] if len(reports) == 1 else {"backtests": reports}, as_json=as_json, text=_text(done))
+
+
+def _from_start(strategy: str, parameters: dict[str, str], start: datetime) -> dict[str, str]:
+    """Return the parameters; a plan that begins on a day begins with the range, unless another day was given."""
+    has_start = "start" in load_strategy(strategy, parameters).parameters
+    return {"start": f"{start:%Y%m%d}", **parameters} if has_start else parameters
 
 
 def _report(backtest: Backtest) -> dict[str, Any]:

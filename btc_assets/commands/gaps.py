@@ -34,7 +34,7 @@ def gaps(settings: Settings, *, symbol: str, start: datetime | None, end: dateti
 
     with open_frames(settings.database_url) as frames:
         found = [part for gap in find_gaps(frames, symbol, within) if (part := gap.clip(within))]
-        n_stored = int(frames.read("count_minutes", symbol, within.start, within.end).item())
+        n_stored = int(frames.read("count_stored", symbol, within.start, within.end).item())
     n_minutes = sum(gap.n_minutes for gap in found)
     value = {
         "symbol": symbol,

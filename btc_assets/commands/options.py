@@ -1,13 +1,13 @@
 """What the commands take alike: the settings, symbols, intervals, times, ``--json``, ``--debug``, an example."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import update_wrapper
 from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
 
-from btc_core.errors import IntervalError, TimeError, UnknownNameError
+from btc_core.errors import InputError, IntervalError, TimeError, UnknownNameError
 from btc_core.model.interval import Interval, parse_interval
 from btc_core.model.timerange import EPOCH, TimeRange, parse_time
 from btc_store.settings import Settings, load_settings
@@ -93,8 +93,19 @@ def _refuse(
 
 SYMBOL, INTERVAL, TIME = SymbolType(), IntervalType(), TimeType()
 
+
+def _pairs(_ctx: click.Context, _param: click.Parameter, pairs: Sequence[str]) -> dict[str, str]:
+    for pair in pairs:
+        if "=" not in pair:
+            raise InputError(f"--param {pair!r}: expected name=value, such as period=44")
+    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
 symbol_option = click.option("--symbol", type=SYMBOL, required=True, help="A symbol of config.yaml: BTC.")
 interval_option = click.option("--interval", type=INTERVAL, required=True, help="A candle interval: 37m, 1h, 1d, 1M.")
+parameters_option = click.option(
+    "--param", "parameters", multiple=True, callback=_pairs, help="A parameter of the strategy: k=v."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on standard output.")
 debug_option = click.option(
     "--debug", is_flag=True, expose_value=False, help="Show where an error comes from (traceback)."

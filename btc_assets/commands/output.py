@@ -74,7 +74,7 @@ def describe_plugins(plugins: Sequence[Mapping[str, Any]]) -> str:
     parts: list[str] = []
     for plugin in plugins:
         rows = [
-            f"    {one['name']} = {one['default']:,}, from {one['low']:,} to {one['high']:,}: {one['meaning']}"
+            f"    {one['name']} = {one['default']}, from {one['low']} to {one['high']}: {one['meaning']}"
             for one in plugin["parameters"]
         ]
         parts.append("\n".join([str(plugin["name"]), f"  {plugin['description']}", *(rows or ["    no parameters"])]))

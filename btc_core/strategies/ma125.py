@@ -3,5 +3,7 @@
 from btc_core.strategies import ma
 
 STRATEGY = ma.STRATEGY.fixed(
-    description="Long while the close is above the mean of the last 125 closes, short while it is below.", period=125
+    description="Long while the close is above the mean of the last 125 closes, short while it is below.",
+    period=125,
+    side=0,
 )

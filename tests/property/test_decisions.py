@@ -3,15 +3,19 @@
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import numpy as np
 import polars as pl
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from btc_core.decide import Completeness, decide, speak, split_by_completeness, take_positions
+from btc_core.decide import Completeness, decide, keep_between, speak, split_by_completeness, take_positions
+from btc_core.lookahead import market_for
 from btc_core.model.decision import Signal
 from btc_core.model.interval import parse_interval
+from btc_core.plugins import plugin_names
 from btc_core.strategy import load_strategy
-from tests.derivation import candles_of_closes
+from tests.derivation import NO_MINUTES, candles_of_closes
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 HOUR = parse_interval("1h")
@@ -29,13 +33,14 @@ def wanting(wanted):
             "close_time": [time + timedelta(hours=1) for time in times],
             "price": [100.0] * n,
             "minutes": [60] * n,
+            "no_trade_minutes": [0] * n,
             "expected_minutes": [60] * n,
             "ma": [1.5] * n,
             "wanted": wanted,
             "confidence": [0.5] * n,
         },
         schema_overrides={"wanted": pl.Float64, "time": pl.Datetime("us", "UTC")},
-    )
+    ).with_columns(awaited_time=pl.lit(None, pl.Datetime("us", "UTC")))
 
 
 def signals_between(previous, exposure):
@@ -77,19 +82,24 @@ def test_positions_can_be_taken_in_pieces(wanted, before, cut):
 
 @given(
     minutes=st.lists(st.sampled_from([60, 60, 60, 57, 56, 0]), min_size=1, max_size=12),
+    known=st.lists(st.sampled_from([0, 0, 0, 1, 3, 60]), min_size=12, max_size=12),
     minutes_ago=st.integers(0, 300),
     wait=st.sampled_from([0, 10, 60, 130]),
     least=st.sampled_from([0.0, 0.95, 1.0]),
 )
-def test_candles_are_decided_on_in_order(minutes, minutes_ago, wait, least):
-    """What may still come is waited for, with all that follows; then 95 % of the minutes are enough, exactly."""
+def test_candles_are_decided_on_in_order(minutes, known, minutes_ago, wait, least):
+    """What may still come is waited for, with all that follows; then 95 % of the minutes are enough, exactly.
+
+    A minute that is known to be without trades is there.
+    """
     n = len(minutes)
-    evaluated = wanting([1.0] * n).with_columns(minutes=pl.Series(minutes))
+    silent = [min(60 - there, more) for there, more in zip(minutes, known, strict=False)]
+    evaluated = wanting([1.0] * n).with_columns(minutes=pl.Series(minutes), no_trade_minutes=pl.Series(silent))
     now = START + timedelta(hours=n, minutes=minutes_ago - 60)
     rule = Completeness(min_completeness=least, wait=timedelta(minutes=wait))
     decided, skipped = split_by_completeness(evaluated, rule, now=now)
     expected = [[], []]
-    for k, there in enumerate(minutes):
+    for k, there in enumerate(map(sum, zip(minutes, silent, strict=True))):
         close = START + timedelta(hours=k + 1)
         if there < 60 and now - close < timedelta(minutes=wait):
             break
@@ -108,13 +118,68 @@ def test_deciding_in_pieces_is_deciding_at_once(closes, period, cuts):
     candles = candles_of_closes(closes, HOUR, START)
     rule = Completeness(min_completeness=1.0, wait=timedelta(0))
     now = START + timedelta(days=30)
-    _, whole, _ = decide(candles, strategy, HOUR, rule=rule, since=START, before=0.0, now=now)
+    _, whole, _ = decide(candles, strategy, HOUR, no_trade=NO_MINUTES, rule=rule, since=START, before=0.0, now=now)
     edges = sorted({0, candles.height, *(cut for cut in cuts if cut < candles.height)})
     parts, before = [], 0.0
     for start, end in pairwise(edges):
-        piece = candles[max(0, start - strategy.look_back) : end]
+        piece = candles[max(0, start - strategy.look_back_in(HOUR)) : end]
         since = candles["time"][start]
-        positions, said, _ = decide(piece, strategy, HOUR, rule=rule, since=since, before=before, now=now)
+        positions, said, _ = decide(
+            piece, strategy, HOUR, no_trade=NO_MINUTES, rule=rule, since=since, before=before, now=now
+        )
         before = positions["exposure"][-1] if positions.height else before
         parts.append(said)
+    assert pl.concat(parts).equals(whole)
+
+
+@given(
+    bounds=st.lists(st.tuples(st.one_of(st.none(), exposures), st.one_of(st.none(), exposures)), max_size=40),
+    before=exposures,
+    cut=st.integers(0, 40),
+)
+def test_a_kept_exposure_is_brought_between_its_bounds(bounds, before, cut):
+    """Candle by candle, the upper bound last; and in pieces as at once (law 5)."""
+    low = np.array([-1.0 if least is None else least for least, _ in bounds])
+    high = np.array([1.0 if most is None else most for _, most in bounds])
+    expected, present = [], before
+    for least, most in zip(low, high, strict=True):
+        present = min(max(present, least), most)
+        expected.append(present)
+    assert keep_between(low, high, before=before).tolist() == expected
+    first = keep_between(low[:cut], high[:cut], before=before).tolist()
+    second = keep_between(low[cut:], high[cut:], before=first[-1] if first else before).tolist()
+    assert first + second == expected
+
+
+@pytest.mark.parametrize("name", plugin_names("btc_core.strategies"))
+@given(seed=st.integers(0, 2**32), cuts=st.lists(st.integers(1, 300), min_size=1, max_size=4))
+@settings(max_examples=8)
+def test_every_strategy_decides_in_pieces_as_at_once(name, seed, cuts):
+    """Live is history: with the look-back before each piece and the exposure before it, the same words, to the bit."""
+    strategy = load_strategy(name, {})
+    look_back = strategy.look_back_in(HOUR)
+    market = market_for(strategy, HOUR, seed=seed, room=300)
+    candles = market.candles
+    rule, now = Completeness(min_completeness=1.0, wait=timedelta(0)), START + timedelta(days=3_000)
+
+    def said(piece, since, before):
+        positions, words, _ = decide(
+            piece,
+            strategy,
+            HOUR,
+            others=market.others,
+            no_trade=NO_MINUTES,
+            rule=rule,
+            since=since,
+            before=before,
+            now=now,
+        )
+        return words, positions["exposure"][-1] if positions.height else before
+
+    whole, _ = said(candles, candles["time"][0], 0.0)
+    edges = sorted({0, candles.height, *(candles.height - cut for cut in cuts if cut < candles.height)})
+    parts, before = [], 0.0
+    for start, end in pairwise(edges):
+        words, before = said(candles[max(0, start - look_back) : end], candles["time"][start], before)
+        parts.append(words)
     assert pl.concat(parts).equals(whole)

@@ -11,7 +11,7 @@ from btc_core.indicator import with_indicators
 from btc_core.model.interval import parse_interval
 from btc_core.resample import close_time, resample
 from btc_core.strategy import load_strategy
-from tests.derivation import candles_of_closes, minute, minutes_frame
+from tests.derivation import NO_MINUTES, candles_of_closes, minute, minutes_frame
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 RULE = Completeness(min_completeness=0.95, wait=timedelta(minutes=10))
@@ -21,7 +21,9 @@ closes = st.lists(st.integers(98, 102).map(float), min_size=1, max_size=60)
 
 def known(candles, strategy, *, until, now):
     """Return what was said at the closes up to an instant, and the indicators of the same candles."""
-    _, decisions, skipped = decide(candles, strategy, INTERVAL, rule=RULE, since=START, before=0.0, now=now)
+    _, decisions, skipped = decide(
+        candles, strategy, INTERVAL, no_trade=NO_MINUTES, rule=RULE, since=START, before=0.0, now=now
+    )
     early = pl.col("close_time") <= until
     values = with_indicators(candles, strategy.indicators).filter(close_time(pl.col("time"), INTERVAL) <= until)
     return decisions.filter(early), skipped.filter(early), values

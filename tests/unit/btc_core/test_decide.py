@@ -9,8 +9,9 @@ import pytest
 from btc_core.decide import Completeness, decide
 from btc_core.indicator import NamedIndicator
 from btc_core.model.interval import parse_interval
+from btc_core.model.timerange import MINUTE
 from btc_core.strategy import NamedStrategy, Strategy, load_strategy
-from tests.derivation import candles_of_closes
+from tests.derivation import NO_MINUTES, candles_of_closes
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 HOUR = parse_interval("1h")
@@ -18,14 +19,18 @@ LATER = START + timedelta(days=30)
 RULE = Completeness(min_completeness=0.95, wait=timedelta(minutes=10))
 
 
-def said(closes, *, minutes=(), now=LATER, since=START, before=0.0, absent=()):
-    """Return positions, decisions and skipped candles of hours that close at these prices, for the mean of two."""
+def said(closes, *, minutes=(), now=LATER, since=START, before=0.0, absent=(), no_trade=()):
+    """Return positions, decisions and skipped candles of hours that close at these prices, for the mean of two.
+
+    Some candles are absent; in some minutes after the start nobody traded.
+    """
     candles = candles_of_closes(closes, HOUR, START)
     if minutes:
         candles = candles.with_columns(minutes=pl.Series(minutes, dtype=pl.Int32))
     candles = candles.filter(~pl.col("time").is_in([START + timedelta(hours=n) for n in absent]))
     strategy = load_strategy("ma", {"period": 2})
-    return decide(candles, strategy, HOUR, rule=RULE, since=since, before=before, now=now)
+    silent = pl.Series([START + n * MINUTE for n in no_trade], dtype=NO_MINUTES.dtype)
+    return decide(candles, strategy, HOUR, no_trade=silent, rule=RULE, since=since, before=before, now=now)
 
 
 def hours(frame):
@@ -83,7 +88,9 @@ def test_an_indicator_without_a_value_is_no_opinion_and_no_missing_candle():
     )
     candles = candles_of_closes([10.0, 11.0, 11.0, 12.0], HOUR, START)
     strategy = NamedStrategy("test", rule, {})
-    _, decisions, skipped = decide(candles, strategy, HOUR, rule=RULE, since=START, before=0.0, now=LATER)
+    _, decisions, skipped = decide(
+        candles, strategy, HOUR, no_trade=NO_MINUTES, rule=RULE, since=START, before=0.0, now=LATER
+    )
     assert decisions.select("signal", "confidence").rows() == [("OPEN_LONG", 1.0), ("HOLD", 0.0), ("HOLD", 1.0)]
     assert [json.loads(text)["score"] for text in decisions["indicator_snapshot"]] == [1.0, None, 1.0]
     assert skipped.is_empty()
@@ -127,6 +134,40 @@ def test_an_absent_candle_is_waited_for():
     assert hours(said(closes, absent=[2], now=soon)[1]) == [1]
     assert hours(said(closes, absent=[2], now=late)[1]) == [1, 3]
     assert said(closes, absent=[2], now=late)[2].is_empty()
+
+
+def test_the_warm_up_is_not_waited_for():
+    """The first candles of history have no opinion; they are there all the same."""
+    three, strategy = parse_interval("3m"), load_strategy("ma", {"period": 2})
+    candles = candles_of_closes([10.0, 11.0, 12.0], three, START)
+
+    def decided(there):
+        soon = START + 9 * MINUTE
+        _, said, _ = decide(there, strategy, three, no_trade=NO_MINUTES, rule=RULE, since=START, before=0.0, now=soon)
+        return [(time - START) // MINUTE for time in said["time"]]
+
+    assert decided(candles) == [3, 6]
+    # The second one may still come, and is one of the two that the third's mean is of.
+    assert decided(candles[::2]) == []
+
+
+def test_a_minute_without_trades_is_there():
+    """It is neither waited for nor missed, and the snapshot tells how many there were (law 4)."""
+    closes, soon = [10.0, 11.0, 12.0], START + timedelta(hours=3)
+    assert hours(said(closes, minutes=[60, 60, 58], no_trade=[120], now=soon)[1]) == [1]
+    _, decisions, skipped = said(closes, minutes=[60, 60, 30], no_trade=range(120, 150), now=soon)
+    assert (hours(decisions), hours(skipped)) == ([1, 2], [])
+    snapshots = [json.loads(text) for text in decisions["indicator_snapshot"]]
+    assert [(each["minutes"], each.get("no_trade_minutes")) for each in snapshots] == [(60, None), (30, 30)]
+    assert hours(said(closes, minutes=[60, 60, 30], no_trade=range(120, 146))[2]) == [2]
+
+
+def test_a_candle_without_any_trade_is_not_waited_for():
+    """It has no row, and is neither decided on nor skipped; where one of its minutes may have a trade it is awaited."""
+    closes, soon = [10.0, 11.0, 12.0, 13.0], START + timedelta(hours=3, minutes=5)
+    _, decisions, skipped = said(closes, absent=[2], no_trade=range(120, 180), now=soon)
+    assert (hours(decisions), hours(skipped)) == ([1, 3], [])
+    assert hours(said(closes, absent=[2], no_trade=range(120, 179), now=soon)[1]) == [1]
 
 
 def test_only_candles_that_count_are_decided_on():

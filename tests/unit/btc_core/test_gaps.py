@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btc_core.gaps import gaps_between
+from btc_core.gaps import gaps_between, with_no_trade
+from btc_core.model.interval import parse_interval
 from btc_core.model.timerange import MINUTE, TimeRange
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -56,3 +57,12 @@ def test_minutes_and_gaps_make_the_range(there):
     missing = [START + n * MINUTE for n in range(10, 50) if n not in there]
     assert [gap.start + n * MINUTE for gap in gaps for n in range(gap.n_minutes)] == missing
     assert all(right.start - left.end >= timedelta(minutes=1) for left, right in pairwise(gaps))
+
+
+def test_minutes_without_trades_are_counted_by_candle():
+    """In the order of the candles; minutes of no candle are left out."""
+    hour = parse_interval("1h")
+    candles = pl.DataFrame({"time": times([0, 60, 180]), "minutes": [59, 60, 0]})
+    counted = with_no_trade(candles, times([5, 120, 121, *range(180, 240)]), hour)
+    assert counted.rows() == [(START, 59, 1), (START + 60 * MINUTE, 60, 0), (START + 180 * MINUTE, 0, 60)]
+    assert with_no_trade(candles, times([]), hour)["no_trade_minutes"].to_list() == [0, 0, 0]

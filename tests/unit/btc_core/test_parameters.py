@@ -54,3 +54,11 @@ def test_an_unknown_name_leads_to_the_right_one():
     """The near miss is shown."""
     with pytest.raises(UnknownNameError, match=r"parameter of strategy x 'perid'\. Did you mean period"):
         resolve_parameters("strategy x", KNOWN, {"perid": 3})
+
+
+def test_a_word_stands_for_its_number():
+    """Where people write words; the number may be written too."""
+    known = {"side": Parameter(0, -1, 1, "side", words={"long_only": 1, "short_only": -1})}
+    assert [resolve_parameters("x", known, {"side": given})["side"] for given in ("long_only", -1, "-1")] == [1, -1, -1]
+    with pytest.raises(InputError, match=r"x: side='long' is no number and none of its words\. Did you mean long_only"):
+        resolve_parameters("x", known, {"side": "long"})

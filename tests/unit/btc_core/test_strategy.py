@@ -1,33 +1,27 @@
 """What holds for every strategy: it keeps to the range, needs what it says, and has words for people."""
 
-from datetime import UTC, datetime
+import re
+from pathlib import Path
 
 import polars as pl
 import pytest
 
-from btc_core.decide import evaluate
 from btc_core.errors import UnknownNameError
+from btc_core.lookahead import market_for
 from btc_core.model.interval import parse_interval
 from btc_core.plugins import plugin_names
-from btc_core.strategy import load_strategy
-from tests.derivation import candles_of_closes
+from btc_core.strategy import NamedStrategy, load_strategy
 
-START = datetime(2025, 1, 1, tzinfo=UTC)
 HOUR = parse_interval("1h")
 EVERY_STRATEGY = pytest.mark.parametrize("name", plugin_names("btc_core.strategies"))
-
-
-def candles(n):
-    """Return candles whose closes go up and down."""
-    return candles_of_closes([100.0 + (k * 7) % 13 for k in range(n)], HOUR, START)
 
 
 @EVERY_STRATEGY
 def test_its_opinions_stay_in_range(name):
     """Wanted exposure in [-1, 1] or null, confidence in [0, 1] and never null."""
     strategy = load_strategy(name, {})
-    evaluated = evaluate(candles(strategy.look_back + 100), strategy, HOUR)
-    assert evaluated.height == 100
+    evaluated = market_for(strategy, HOUR).said(strategy)
+    assert evaluated.height > 300
     assert evaluated["wanted"].drop_nulls().is_between(-1, 1).all()
     assert evaluated["confidence"].is_between(0, 1).all()
     assert evaluated["confidence"].null_count() == 0
@@ -37,9 +31,9 @@ def test_its_opinions_stay_in_range(name):
 def test_an_opinion_needs_no_more_than_the_look_back(name):
     """The same with all of history and with the look-back alone."""
     strategy = load_strategy(name, {})
-    whole = candles(strategy.look_back + 50)
-    window = whole[-1 - strategy.look_back :]
-    assert evaluate(window, strategy, HOUR).equals(evaluate(whole, strategy, HOUR)[-1:])
+    market = market_for(strategy, HOUR)
+    window = market.from_(market.candles.height - 1 - strategy.look_back_in(HOUR))
+    assert window.said(strategy)[-1:].equals(market.said(strategy)[-1:])
 
 
 @EVERY_STRATEGY
@@ -51,12 +45,15 @@ def test_it_describes_itself(name):
 
 
 def test_a_fixed_parameter_is_no_parameter_any_more():
-    """It is set for good: neither shown nor taken."""
-    fixed = load_strategy("ma", {}).rule.fixed(description="Fixed.", period=7)
+    """It is set for good: neither shown nor taken; with its bounds and its own look-back."""
+    fixed = load_strategy("ma", {}).rule.fixed(description="Fixed.", period=7, side=0)
     assert (fixed.description, dict(fixed.parameters)) == ("Fixed.", {})
     assert [indicator.parameters for indicator in fixed.indicators({})] == [{"period": 7}]
     with pytest.raises(UnknownNameError):
         load_strategy("ma44", {"period": 7})
+    channel = load_strategy("donchian", {}).rule.fixed(description="Fixed.", entry=2, exit=1, side=0)
+    assert set(NamedStrategy("fixed", channel, {}).opinion()) == {"wanted", "confidence", "at_least", "at_most"}
+    assert NamedStrategy("fixed", channel, {}).look_back_in(HOUR) == 2
 
 
 def test_an_unknown_strategy_leads_to_the_right_one():
@@ -75,4 +72,22 @@ def test_a_strategy_without_indicators_looks_at_its_candle_alone():
         wanted=lambda _: pl.lit(1.0),
         confidence=lambda _: pl.lit(1.0),
     )
-    assert type(load_strategy("ma", {}))("mine", plain, {}).look_back == 0
+    assert type(load_strategy("ma", {}))("mine", plain, {}).look_back_in(HOUR) == 0
+
+
+def test_every_strategy_is_in_the_table_of_its_page():
+    """``docs/strategies.md``: parameters and ranges, warm-up and look-back as the code has them."""
+    text = (Path(__file__).resolve().parents[3] / "docs" / "strategies.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.M)
+    assert [name for name, _ in rows] == list(plugin_names("btc_core.strategies"))
+    for name, cells in rows:
+        strategy = load_strategy(name, {})
+        known = strategy.rule.parameters.items()
+        parameters = [f"{key} {one.default:.10g} ({_shown(one.low)} to {_shown(one.high)})" for key, one in known]
+        needed = [f"{strategy.warm_up:,}", f"{strategy.look_back_in(parse_interval('37m')):,}"]
+        assert cells.split(" | ")[:3] == [", ".join(parameters) or "none", *needed], name
+
+
+def _shown(number):
+    """Return a number as the table has it: thousands apart, but not those of a day (20240101)."""
+    return f"{number:.10g}" if number > 1_000_000 else f"{number:,.10g}"

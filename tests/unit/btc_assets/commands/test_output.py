@@ -82,6 +82,5 @@ def test_parameters_are_described():
         {"name": "other", "description": "Another.", "parameters": []},
     ]
     assert describe_plugins(plugins) == (
-        "ma\n  A rule.\n    period = 44, from 2 to 1,000: candles in the average\n\n"
-        "other\n  Another.\n    no parameters"
+        "ma\n  A rule.\n    period = 44, from 2 to 1000: candles in the average\n\nother\n  Another.\n    no parameters"
     )

@@ -43,4 +43,13 @@ def test_it_needs_its_average(period):
     """One indicator, named after its period."""
     strategy = load_strategy("ma", {"period": period})
     assert [indicator.name for indicator in strategy.indicators] == [f"ma{period}"]
-    assert strategy.look_back == period - 1
+    assert strategy.look_back_in(HOUR) == period - 1
+
+
+@pytest.mark.parametrize(
+    ("side", "wanted"), [("long_short", [1.0, -1.0]), ("long_only", [1.0, 0.0]), ("short_only", [0.0, -1.0])]
+)
+def test_one_side_alone(side, wanted):
+    """Flat in place of the other."""
+    strategy = load_strategy("ma", {"period": 2, "side": side})
+    assert evaluate(candles_of_closes([10.0, 11.0, 10.0], HOUR, START), strategy, HOUR)["wanted"].to_list() == wanted
