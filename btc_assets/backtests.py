@@ -8,6 +8,7 @@ import dagster as dg
 
 from btc_assets.candles import MINUTES_KEY
 from btc_assets.decisions import completeness_of
+from btc_assets.lineage import Column, table_metadata
 from btc_assets.partitions import Partition, partitions_of
 from btc_assets.pictures import picture_of_equity
 from btc_core.config import Config
@@ -60,6 +61,7 @@ def _build(config: Config, name: str, partitions: dg.PartitionsDefinition) -> dg
         kinds={"polars", "postgres"},
         owners=["team:research"],
         code_version=CODE_VERSION,
+        metadata=table_metadata(_columns(), docs=["docs/howto/add-a-strategy.md", "docs/laws.md"]),
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
@@ -75,6 +77,18 @@ def _build(config: Config, name: str, partitions: dg.PartitionsDefinition) -> dg
         return dg.MaterializeResult()
 
     return backtests
+
+
+def _columns() -> list[Column]:
+    """Return the columns of `backtest_equity`, the table that has a row for each candle of a backtest."""
+    prices = {MINUTES_KEY: ("open", "high", "low", "close", "volume")}
+    return [
+        Column("backtest_id", "uuid", "which backtest: its figures are in `backtest_runs`", {}),
+        Column("time", "timestamptz", "close of a candle, UTC", {MINUTES_KEY: ("time",)}),
+        Column("equity", "float8", "quote currency, open positions at their price", prices),
+        Column("drawdown", "float8", "how far below the highest equity so far, as a fraction", prices),
+        Column("exposure", "float8", "position ÷ equity as held, signed", prices),
+    ]
 
 
 def _simulate(

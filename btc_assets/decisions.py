@@ -73,8 +73,9 @@ def _build(config: Config, name: str, partitions: dg.PartitionsDefinition) -> dg
                 for interval, each in spans.items():
                     written += derive_decisions(frames, partition.symbol, interval, each, strategy, rule=rule, by=by)
                 every = sorted(span for each in spans.values() for span in each)
-                # A backfill of years is not a picture book: the last month of a run is drawn.
-                extra = _picture(frames, partition, spans, strategy) if partition.key == last else {}
+                # A picture is of a month that was asked for whole, and a backfill of years is not a picture book.
+                is_drawn = partition.touched is None and partition.key == last
+                extra = _picture(frames, partition, spans, strategy) if is_drawn else {}
                 describe(
                     context,
                     key=decisions_key(name),
@@ -114,7 +115,8 @@ def _picture(
         return {}
     interval, span = drawn
     last = TimeRange(span.start, span.end)
-    candles = read_around(frames, partition.symbol, interval, last, before=MOST_POINTS + strategy.look_back, after=0)
+    n_before = MOST_POINTS + strategy.look_back_in(interval)
+    candles = read_around(frames, partition.symbol, interval, last, before=n_before, after=0)
     if not candles.height:
         return {}
     shown = with_indicators(candles, strategy.indicators).tail(MOST_POINTS)

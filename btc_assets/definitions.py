@@ -1,5 +1,6 @@
 """Wiring only: the configuration becomes assets, checks, jobs and sensors."""
 
+import logging
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -14,6 +15,7 @@ from btc_assets.prune import PRUNE_JOB, build_prune_job
 from btc_assets.quality import COMPLETE, build_checks, build_present_results, keys_of_turn, place_checks
 from btc_core.check import Turn, load_checks
 from btc_core.config import Config
+from btc_core.enabled import enabled
 from btc_core.model.clock import ClockScale
 from btc_core.model.interval import ONE_MINUTE, Interval
 from btc_core.model.timerange import TimeRange
@@ -21,18 +23,22 @@ from btc_store.live_state import served
 from btc_store.settings import Settings, load_settings
 from resources.progress import Progress
 from resources.timescale import Timescale
+from sensors.daily_checks import build_daily_checks_sensor
 from sensors.new_candles import Watch, build_new_candles_sensor
 from sensors.outbox import build_outbox_sensor
 from sensors.prune_schedule import build_prune_schedule
-from sensors.quality_schedule import build_quality_schedule
 from sensors.staleness import build_staleness_sensor
+
+logger = logging.getLogger(__name__)
 
 DERIVE_JOB, QUALITY_JOB = "derive", "quality_daily"
 
 
 def build_definitions(settings: Settings, progress: Progress | None = None) -> dg.Definitions:
     """Return everything that Dagster runs, for these settings."""
-    config = settings.config
+    config, broken = enabled(settings.config)
+    for error in broken:
+        logger.error("strategy left out", extra={"file": error.file, "fault": error.fault})
     partitions = build_partitions(config)
     candles, indicators = build_candles(config, partitions), build_indicators(config, partitions)
     decisions = build_decisions(config, partitions)
@@ -74,15 +80,13 @@ def build_definitions(settings: Settings, progress: Progress | None = None) -> d
         assets=assets,
         asset_checks=build_checks(placed, partitions),
         jobs=[derive, quality, build_prune_job()],
-        schedules=[
-            build_quality_schedule(
-                QUALITY_JOB, symbols=list(config.symbols), labels=sorted(daily_intervals), history=history
-            ),
-            build_prune_schedule(PRUNE_JOB),
-        ],
+        schedules=[build_prune_schedule(PRUNE_JOB)],
         sensors=[
             build_new_candles_sensor(watch),
             build_outbox_sensor(),
+            build_daily_checks_sensor(
+                QUALITY_JOB, symbols=list(config.symbols), labels=sorted(daily_intervals), history=history
+            ),
             build_staleness_sensor(build_present_results(placed, list(config.symbols))),
         ],
         resources={"timescale": Timescale(settings), "progress": progress or Progress()},

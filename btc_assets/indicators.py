@@ -59,9 +59,9 @@ def build_indicators(config: Config, partitions: dg.PartitionsDefinition) -> dg.
         with timescale.frames() as frames:
             for partition in partitions_of(context, progress):
                 for key in selected:
-                    started, (interval, each) = time.monotonic(), kept[key]
-                    spans = partition.spans(interval, now=timescale.now())
-                    written = derive_indicators(frames, partition.symbol, interval, spans, each)
+                    started, now, (interval, each) = time.monotonic(), timescale.now(), kept[key]
+                    spans = partition.spans(interval, now=now)
+                    written = derive_indicators(frames, partition.symbol, interval, spans, each, now=now)
                     describe(context, key=key, partition=partition, spans=spans, written=written, started=started)
                 partitions_done.append(partition)
             for key in selected:

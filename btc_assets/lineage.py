@@ -88,8 +88,8 @@ def decision_columns(
 ) -> list[Column]:
     """Return the columns of a strategy's decisions, made of candles and, where they are kept, of indicators."""
     own = {name for indicator in strategy.indicators for name in indicator.columns()}
-    rule = (strategy.rule.wanted(strategy.parameters), strategy.rule.confidence(strategy.parameters))
-    read = sorted({name for expression in rule for name in expression.meta.root_names()} - own)
+    said = strategy.opinion().values()
+    read = sorted({name for expression in said for name in expression.meta.root_names()} - own)
     opinion = {
         **{key: sorted({*read, *_read_by(strategy.indicators)}) for key in candles},
         **{key: ["value"] for key in indicators if own},
@@ -108,6 +108,7 @@ def decision_columns(
         Column("revision", "smallint", "0 is what was said first; a correction may say otherwise", {}),
         Column("run_id", "text", "who decided", {}),
         Column("code_version", "text", "of the arithmetic", {}),
+        Column("data_revision", "timestamptz", "newest `ingested_at` of the candles that it looked at", {}),
         Column("decided_at", "timestamptz", "when, on the market's clock", {}),
     ]
 

@@ -4,16 +4,13 @@ Nothing here knows how anything is derived; ``btc_core.partitions`` says which m
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterator
 
 import dagster as dg
 
 from btc_core.config import Config
-from btc_core.model.interval import Interval
-from btc_core.model.timerange import TimeRange, merge_ranges, parse_time
-from btc_core.partitions import MONTH_KEY, candles_closed_in, month_range
+from btc_core.model.timerange import parse_time
+from btc_core.partitions import MONTH_KEY, Partition, month_range
 from resources.progress import Progress
 from sensors.requests import touched_of
 
@@ -26,30 +23,6 @@ def build_partitions(config: Config) -> dg.MultiPartitionsDefinition:
     """Return the partitions: every month from ``history_start`` to the present one, for every symbol."""
     months = dg.MonthlyPartitionsDefinition(start_date=config.history_start_time.strftime(MONTH_KEY), end_offset=1)
     return dg.MultiPartitionsDefinition({MONTH: months, SYMBOL: dg.StaticPartitionsDefinition(list(config.symbols))})
-
-
-@dataclass(frozen=True)
-class Partition:
-    """One month of one symbol, as a run sees it.
-
-    Attributes:
-        key: Dagster's name of the partition.
-        touched: By interval label, the minutes that changed; None where all of the month is asked for.
-    """
-
-    key: str
-    symbol: str
-    month: TimeRange
-    touched: Mapping[str, Sequence[TimeRange]] | None
-
-    def spans(self, interval: Interval, *, now: datetime) -> list[TimeRange]:
-        """Return the open times of the candles to derive: owned by the month, closed by now, and touched."""
-        end = min(self.month.end, now)
-        owned = candles_closed_in(TimeRange(self.month.start, end), interval) if end > self.month.start else None
-        if owned is None or self.touched is None:
-            return [owned] if owned else []
-        changed = self.touched.get(interval.label, ())
-        return merge_ranges([part for minutes in changed if (part := interval.cover(minutes).clip(owned))])
 
 
 def partitions_of(

@@ -12,8 +12,6 @@ from btc_core.model.timerange import MINUTE
 from btc_core.parameters import Parameter, Parameters, resolve_parameters
 from btc_core.plugins import load_plugin
 
-SHORTEST_MONTH = timedelta(days=28)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Indicator:
@@ -67,7 +65,7 @@ class NamedIndicator:
 
     def look_back_in(self, interval: Interval) -> int:
         """Return how many candles of an interval before a candle its value depends on."""
-        return self._look_back(MINUTE * interval.minutes if interval.minutes else SHORTEST_MONTH)
+        return self._look_back(interval.shortest)
 
     def columns(self) -> dict[str, pl.Expr]:
         """Return its values by stored name (``macd``, ``macd.signal``), null in the warm-up."""

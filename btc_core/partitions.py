@@ -4,10 +4,12 @@ A candle belongs to the month of its last minute: ``start < close_time <= end``.
 minutes are, and deriving it reads no later minute.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from btc_core.model.interval import Interval
-from btc_core.model.timerange import MINUTE, TimeRange
+from btc_core.model.timerange import MINUTE, TimeRange, merge_ranges
 
 # A month is named by its first day, as Dagster's monthly partitions are.
 MONTH_KEY = "%Y-%m-%d"
@@ -45,3 +47,27 @@ def candles_closed_in(span: TimeRange, interval: Interval) -> TimeRange | None:
     first = interval.floor(span.start)
     last = interval.floor(span.end)
     return TimeRange(first, last) if first < last else None
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One month of one symbol, as whoever works on it sees it.
+
+    Attributes:
+        key: Dagster's name of the partition.
+        touched: By interval label, the minutes that changed; None where all of the month is asked for.
+    """
+
+    key: str
+    symbol: str
+    month: TimeRange
+    touched: Mapping[str, Sequence[TimeRange]] | None
+
+    def spans(self, interval: Interval, *, now: datetime) -> list[TimeRange]:
+        """Return the open times of the candles to derive: owned by the month, closed by now, and touched."""
+        end = min(self.month.end, now)
+        owned = candles_closed_in(TimeRange(self.month.start, end), interval) if end > self.month.start else None
+        if owned is None or self.touched is None:
+            return [owned] if owned else []
+        changed = self.touched.get(interval.label, ())
+        return merge_ranges([part for minutes in changed if (part := interval.cover(minutes).clip(owned))])

@@ -17,6 +17,7 @@ from btc_core.resample import resample
 from btc_core.simulator.simulate import Simulation, simulate
 from btc_core.strategy import NamedStrategy
 from btc_core.version import CODE_VERSION
+from btc_store.derive import read_no_trade
 from btc_store.frames import Frames, read_candles
 
 # Outages leave out candles, so the warm-up is looked for in this many times its length.
@@ -95,19 +96,29 @@ def _decide(
             f"no {request.interval} candle closes between {format_time(request.range_.start)} and "
             f"{format_time(request.range_.end)}: choose a longer range or a shorter interval"
         )
+    # Asked before the minutes are read: what is written meanwhile is newer.
+    newest = frames.read("newest_write", request.symbol, request.range_.start, request.range_.end)["data_revision"]
     minutes = _with_warm_up(frames, request, owned)
     candles = resample(minutes.filter(pl.col("time") < owned.end), request.interval)
     # History waits for nothing: what is missing now stays missing.
     now = request.range_.end + rule.wait + timedelta(microseconds=1)
     positions, decisions, skipped = decide(
-        candles, request.strategy, request.interval, rule=rule, since=owned.start, before=0.0, now=now
+        candles,
+        request.strategy,
+        request.interval,
+        no_trade=read_no_trade(frames, request.symbol, request.interval, candles),
+        rule=rule,
+        since=owned.start,
+        before=0.0,
+        now=now,
     )
+    decisions = decisions.with_columns(data_revision=pl.lit(newest[0], newest.dtype))
     return positions, decisions, skipped.height, minutes
 
 
 def _with_warm_up(frames: Frames, request: BacktestRequest, owned: TimeRange) -> pl.DataFrame:
     """Return the minutes of the range and of enough candles before it, as far as they are stored."""
-    look_back = request.strategy.look_back
+    look_back = request.strategy.look_back_in(request.interval)
     start = request.interval.floor(owned.start - request.interval.longest * look_back)
     while True:
         minutes = read_candles(frames, request.symbol, ONE_MINUTE, TimeRange(start, request.range_.end))

@@ -1,4 +1,7 @@
-"""Which 1m candles were written since the last look, whatever order their transactions were committed in."""
+"""Which minutes changed since the last look, whatever order the transactions were committed in.
+
+A minute changes when its candle is written, and when it is said to be without trades or said to be so no more.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,7 +21,7 @@ _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Changes:
-    """What was written: ranges by symbol, and the memory for the next look."""
+    """What changed: ranges by symbol, how many minutes, and the memory for the next look."""
 
     ranges: dict[str, list[TimeRange]]
     n_rows: int
@@ -29,11 +32,11 @@ class Changes:
 def read_changes(
     frames: Frames, *, through: datetime | None, seen: dict[str, int], since: datetime | None = None
 ) -> Changes:
-    """Return the minutes that were written since the last look; everything stored where there was none.
+    """Return the minutes that changed since the last look; everything stored where there was none.
 
     Args:
         frames: The database.
-        through: The newest ``ingested_at`` of the last look.
+        through: When the newest change of the last look was written.
         seen: How many writes the youngest slices held at the last look.
         since: What is older is known to have been committed before the last look (``read_settled``): a shorter way
             back than the margin, after an import by hundreds of thousands of rows.

@@ -7,7 +7,7 @@ a month at a time.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import polars as pl
@@ -15,7 +15,7 @@ import polars as pl
 from btc_core.decide import Completeness, decide
 from btc_core.indicator import NamedIndicator, with_indicators
 from btc_core.model.interval import ONE_MINUTE, Interval
-from btc_core.model.timerange import TimeRange, merge_ranges
+from btc_core.model.timerange import EPOCH, TimeRange, merge_ranges
 from btc_core.resample import resample
 from btc_core.strategy import NamedStrategy
 from btc_core.version import CODE_VERSION
@@ -28,6 +28,9 @@ Spans = Mapping[Interval, Sequence[TimeRange]]
 _INSTANT = timedelta(microseconds=1)
 # How much further a re-derivation reads while its last exposure differs from the stored one.
 _REACH = 4
+# How much longer than so many candles take they are looked for: absences are short as a rule.
+_SLACK = timedelta(days=2)
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,20 @@ class Provenance:
     now: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """A decision that was made: on which candle, and the exposure that it left."""
+
+    time: datetime
+    exposure: float
+
+
 def derive_candles(frames: Frames, symbol: str, spans: Spans) -> dict[Interval, Written]:
     """Derive the candles that open in the spans of each interval; the minutes are read once for all of them."""
     if not any(spans.values()):
         return {}
     with frames.transaction():
-        frames.read("lock_symbol", symbol)
+        frames.lock(symbol)
         minutes = _read_minutes(frames, symbol, spans)
         return {
             interval: _put_candles(frames, symbol, interval, each, minutes) for interval, each in spans.items() if each
@@ -62,15 +73,24 @@ def derive_candles(frames: Frames, symbol: str, spans: Spans) -> dict[Interval, 
 
 
 def derive_indicators(
-    frames: Frames, symbol: str, interval: Interval, spans: Sequence[TimeRange], indicators: Sequence[NamedIndicator]
+    frames: Frames,
+    symbol: str,
+    interval: Interval,
+    spans: Sequence[TimeRange],
+    indicators: Sequence[NamedIndicator],
+    *,
+    now: datetime = NEVER,
 ) -> Written:
-    """Derive the indicators of the candles that open in the spans, and of the later ones that look back at them."""
+    """Derive the indicators of the candles that open in the spans, and of the later ones that look back at them.
+
+    No candle opens after ``now``, where it is told: nobody looks for later ones.
+    """
     look_back = max((indicator.look_back_in(interval) for indicator in indicators), default=0)
     done = Written()
     for span in spans:
         with frames.transaction():
-            frames.read("lock_symbol", symbol)
-            candles = read_around(frames, symbol, interval, span, before=look_back, after=look_back)
+            frames.lock(symbol)
+            candles = read_around(frames, symbol, interval, span, before=look_back, after=look_back, now=now)
             wide = with_indicators(candles, list(indicators)).filter(pl.col("time") >= span.start)
             done += _put_indicators(frames, symbol, interval, _long(wide, indicators))
     return done
@@ -93,16 +113,47 @@ def derive_decisions(
     done = Written()
     for span in spans:
         with frames.transaction():
-            frames.read("lock_symbol", symbol)
+            frames.lock(symbol)
             done += _decide_span(frames, symbol, interval, span, strategy, rule=rule, by=by)
     return done
 
 
 def read_around(
-    frames: Frames, symbol: str, interval: Interval, span: TimeRange, *, before: int, after: int
+    frames: Frames, symbol: str, interval: Interval, span: TimeRange, *, before: int, after: int, now: datetime = NEVER
 ) -> pl.DataFrame:
-    """Return the stored candles of a span with so many existing ones before and after it."""
-    return frames.read("read_candles_around", symbol, interval.label, span.start, span.end, before, after)
+    """Return the stored candles of a span, with so many existing ones before and after it; with ``ingested_at``.
+
+    Args:
+        frames: The database.
+        symbol: Whose candles.
+        interval: Their interval.
+        span: Open times.
+        before: How many before the span.
+        after: How many after it.
+        now: No candle opens later: where so many are not there yet, nobody looks for them.
+    """
+    question = ("read_candles_around", symbol, interval.label, span.start, span.end, before, after)
+    # Where candles are absent there are fewer in the time that so many take: then, and only then, all of history.
+    since = span.start - min(interval.longest * before + _SLACK, span.start - EPOCH)
+    until = span.end + min(interval.longest * after + _SLACK, NEVER - span.end)
+    candles = frames.read(*question, since, until)
+    is_short = (candles["time"] < span.start).sum() < before and since > EPOCH
+    ends_early = (candles["time"] >= span.end).sum() < after and until <= now
+    if not is_short and not ends_early:
+        return candles
+    return frames.read(*question, EPOCH if is_short else since, NEVER if ends_early else until)
+
+
+def read_no_trade(frames: Frames, symbol: str, interval: Interval, candles: pl.DataFrame) -> pl.Series:
+    """Return the minutes of candles, and of those absent between them, that are known to be without trades."""
+    none = pl.Series("time", dtype=candles.schema["time"])
+    if not candles.height:
+        return none
+    span = TimeRange(candles["time"][0], interval.close_of(candles["time"][-1]))
+    # Where no minute is missing, as a rule, there is nothing to ask.
+    if candles["minutes"].sum() == span.n_minutes:
+        return none
+    return frames.read("no_trade_minutes", symbol, span.start, span.end)["time"]
 
 
 def _put_candles(
@@ -110,18 +161,18 @@ def _put_candles(
 ) -> Written:
     inside = [pl.col("time").is_between(span.start, span.end, closed="left") for span in spans]
     candles = resample(minutes.filter(pl.any_horizontal(inside)), interval)
-    frames.put("incoming", candles)
-    return Written(candles.height, frames.run("upsert_derived", symbol, interval.label))
+    if not candles.height:
+        return Written()
+    return Written(candles.height, frames.run("upsert_derived", symbol, interval.label, incoming=candles))
 
 
 def _put_indicators(frames: Frames, symbol: str, interval: Interval, rows: pl.DataFrame) -> Written:
     """Store values, and delete those that were stored where there is none now (a range that a correction made flat)."""
     values = rows.drop_nulls("value")
-    frames.put("incoming", values)
-    n_written = frames.run("upsert_indicators", symbol, interval.label)
+    n_written = frames.run("upsert_indicators", symbol, interval.label, incoming=values)
     if values.height < rows.height:
-        frames.put("incoming", rows.filter(pl.col("value").is_null()))
-        n_written += frames.run("delete_indicators", symbol, interval.label)
+        absent = rows.filter(pl.col("value").is_null())
+        n_written += frames.run("delete_indicators", symbol, interval.label, incoming=absent)
     return Written(values.height, n_written)
 
 
@@ -141,46 +192,56 @@ def _decide_span(
     rule: Completeness,
     by: Provenance,
 ) -> Written:
-    stream = (symbol, interval.label, strategy.name)
-    earlier = frames.read("newest_decision", *stream, span.start)
-    before = float(earlier["exposure"][0]) if earlier.height else 0.0
-    reach, n_read = strategy.look_back + 1, -1
+    stream, look_back = (symbol, interval.label, strategy.name), strategy.look_back_in(interval)
+    newest = _newest_word(frames, stream)
+    earlier = newest if newest is None or newest.time < span.start else _newest_word(frames, stream, span.start)
+    before = earlier.exposure if earlier else 0.0
+    reach, n_read = look_back + 1, -1
     while True:
-        candles = read_around(frames, symbol, interval, span, before=strategy.look_back, after=reach)
+        candles = read_around(frames, symbol, interval, span, before=look_back, after=reach, now=by.now)
+        no_trade = read_no_trade(frames, symbol, interval, candles)
         positions, decisions, skipped = decide(
-            candles, strategy, interval, rule=rule, since=span.start, before=before, now=by.now
+            candles, strategy, interval, no_trade=no_trade, rule=rule, since=span.start, before=before, now=by.now
         )
         # Where the candles end, there is no more to read: the newest stored decision may stand on a candle that would
         # be skipped under today's rule.
-        if not positions.height or candles.height == n_read or _agrees(frames, stream, positions):
+        if not positions.height or candles.height == n_read or _agrees(frames, stream, positions, newest):
             break
         reach, n_read = reach * _REACH, candles.height
     if not candles.height:
         return Written()
     evaluated = TimeRange(span.start, max(candles["time"][-1] + _INSTANT, span.end))
     record_skips(frames, symbol, interval, strategy.name, skipped=skipped, within=evaluated)
-    return Written(decisions.height, _write_decisions(frames, stream, strategy, decisions, by))
+    n_written = _write_decisions(frames, stream, strategy, _with_revision(decisions, candles, look_back), by)
+    # Where nothing was said before, nothing is said otherwise.
+    if n_written and newest and newest.time >= decisions["time"][0]:
+        record_corrections(frames, stream, decisions)
+    return Written(decisions.height, n_written)
 
 
-def _agrees(frames: Frames, stream: tuple[str, str, str], positions: pl.DataFrame) -> bool:
+def _newest_word(frames: Frames, stream: tuple[str, str, str], before: datetime = NEVER) -> _Word | None:
+    """Return the newest live decision that opens before a time, if there is one."""
+    rows = frames.read("newest_decision", *stream, before).rows()
+    return _Word(*rows[0]) if rows else None
+
+
+def _agrees(frames: Frames, stream: tuple[str, str, str], positions: pl.DataFrame, newest: _Word | None) -> bool:
     """Return whether what is stored after the last position rests on the same exposure, or nothing is stored there."""
-    time, exposure = positions["time"][-1], positions["exposure"][-1]
-    newest = frames.read("newest_decision", *stream, datetime.max.replace(tzinfo=time.tzinfo))
-    if not newest.height or newest["time"][0] <= time:
-        return True
-    stored = frames.read("newest_decision", *stream, time + _INSTANT)
-    return stored.height > 0 and stored["time"][0] == time and stored["exposure"][0] == exposure
+    last = _Word(positions["time"][-1], positions["exposure"][-1])
+    return newest is None or newest.time <= last.time or _newest_word(frames, stream, last.time + _INSTANT) == last
+
+
+def _with_revision(decisions: pl.DataFrame, candles: pl.DataFrame, look_back: int) -> pl.DataFrame:
+    """Return decisions with ``data_revision``: when the newest of the candles that each looked at was written."""
+    newest = pl.col("ingested_at").rolling_max(look_back + 1, min_samples=1)
+    return decisions.join(candles.select("time", data_revision=newest), on="time", how="left", maintain_order="left")
 
 
 def _write_decisions(
     frames: Frames, stream: tuple[str, str, str], strategy: NamedStrategy, decisions: pl.DataFrame, by: Provenance
 ) -> int:
-    frames.put("incoming", decisions)
     parameters = msgspec.json.encode(dict(strategy.parameters)).decode()
-    n_written = frames.run("insert_decisions", *stream, parameters, by.run_id, CODE_VERSION, by.now)
-    if n_written:
-        record_corrections(frames, stream)
-    return n_written
+    return frames.run("insert_decisions", *stream, parameters, by.run_id, CODE_VERSION, by.now, incoming=decisions)
 
 
 def _long(wide: pl.DataFrame, indicators: Sequence[NamedIndicator]) -> pl.DataFrame:

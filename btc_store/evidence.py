@@ -9,11 +9,13 @@ import polars as pl
 from btc_core.check import Source
 from btc_core.errors import ExchangeError
 from btc_core.model.interval import ONE_MINUTE, Interval, parse_interval
-from btc_core.model.timerange import TimeRange, merge_ranges
+from btc_core.model.timerange import EPOCH, MINUTE, TimeRange, merge_ranges
 from btc_store.frames import Frames, read_candles
 
 _CANDLES_OF = "candles/"
-_INSTANT = timedelta(microseconds=1)
+# As far as a neighbour is looked for before all of history is.
+_NEAR = timedelta(days=7)
+_LAST = datetime.max.replace(tzinfo=UTC) - _NEAR
 
 # Asks the exchange for its own candles of an interval that open in a range.
 Fetch = Callable[[Interval, TimeRange], pl.DataFrame]
@@ -86,14 +88,18 @@ def accounted_minutes(frames: Frames, symbol: str, within: TimeRange) -> pl.Seri
 
     They reach from the stored minute before the range to the one after it.
     """
-    before, after = frames.read("minute_neighbours", symbol, within.start, within.end).row(0)
+    # By parameters first: what is looked for in all of history is looked for in every chunk of the table.
+    near = (max(within.start - _NEAR, EPOCH), min(within.end, _LAST) + _NEAR)
+    before, after = frames.read("minute_neighbours", symbol, within.start, within.end, *near).row(0)
+    if before is None or after is None:
+        far = (EPOCH if before is None else near[0], _LAST + _NEAR if after is None else near[1])
+        before, after = frames.read("minute_neighbours", symbol, within.start, within.end, *far).row(0)
     start = within.start if before is None else before
-    end = within.end - _INSTANT if after is None else after
-    times = frames.read("read_minute_times", symbol, start, end)["time"]
-    if times.is_empty():
-        return times
-    silent = frames.read("no_trade_minutes", symbol, times[0], times[-1])["time"]
-    return pl.concat([times, silent]).sort() if len(silent) else times
+    end = within.end if after is None else after + MINUTE
+    first, last = frames.read("edges_of_minutes", symbol, start, end).row(0)
+    if first is None:
+        return pl.Series("time", dtype=pl.Datetime("us", "UTC"))
+    return frames.read("read_minute_times", symbol, first, last + MINUTE)["time"]
 
 
 def _candles(reader: EvidenceReader, wanted: Wanted) -> pl.DataFrame:
@@ -114,9 +120,9 @@ def _accounted(reader: EvidenceReader, wanted: Wanted) -> pl.DataFrame:
     return accounted_minutes(reader.frames, reader.symbol, wanted.span).alias("time").to_frame()
 
 
-def _silent(reader: EvidenceReader, wanted: Wanted) -> pl.DataFrame:
-    # The statement's range has both its ends.
-    return reader.frames.read("no_trade_minutes", reader.symbol, wanted.span.start, wanted.span.end - _INSTANT)
+def _newest(reader: EvidenceReader, _wanted: Wanted) -> pl.DataFrame:
+    near = reader.frames.read("newest_minute_since", reader.symbol, reader.now - _NEAR)
+    return near if near.height else reader.frames.read("newest_candle", reader.symbol, ONE_MINUTE.label)
 
 
 def _written_since(reader: EvidenceReader, wanted: Wanted) -> pl.DataFrame:
@@ -136,11 +142,11 @@ _READERS: Mapping[Source, Callable[[EvidenceReader, Wanted], pl.DataFrame]] = {
     Source.INDICATORS: _indicators,
     Source.DECISIONS: _decisions,
     Source.ACCOUNTED: _accounted,
-    Source.SILENT: _silent,
+    Source.SILENT: lambda reader, wanted: reader.in_span("no_trade_minutes", wanted),
     Source.REVISIONS: lambda reader, wanted: reader.in_span("revised_minutes", wanted),
     Source.IMPORTED: lambda reader, wanted: reader.in_span("imported_minutes", wanted),
     Source.WRITTEN_SINCE: _written_since,
-    Source.NEWEST: lambda reader, _wanted: reader.frames.read("newest_candle", reader.symbol, ONE_MINUTE.label),
+    Source.NEWEST: _newest,
     Source.EXCHANGE: _exchange,
     Source.TABLES: lambda reader, _wanted: reader.frames.read("table_growth", reader.now),
 }

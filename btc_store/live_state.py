@@ -13,9 +13,17 @@ import msgspec
 
 from btc_core.config import Config
 from btc_core.model.timerange import TimeRange
-from btc_core.pending import Pending, Range, ranges_of
+from btc_core.pending import Pending, Range, add_minutes, ranges_of
 from btc_core.version import CODE_VERSION
 from btc_store.frames import Frames
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What was told last of the 1m candles of a symbol: of which partition, what its checks said, when (real time)."""
+
+    partition: str
+    words: str
+    at: datetime
 
 
 class LiveSymbol(msgspec.Struct):
@@ -23,11 +31,15 @@ class LiveSymbol(msgspec.Struct):
 
     Attributes:
         pending: By interval label, minutes that changed and are not derived.
+        unchecked: Minutes that are derived, and whose checks are not made yet.
         left: Minutes that were too old when they changed: the Dagster lane's.
+        told: What was told last of the 1m candles.
     """
 
     pending: Pending = {}
+    unchecked: Pending = {}
     left: list[Range] = []
+    told: Told | None = None
 
 
 class LiveState(msgspec.Struct):
@@ -80,13 +92,17 @@ class Seen:
         return ranges_of(self.state.symbols.get(symbol, LiveSymbol()).left)
 
     def pending(self, symbol: str) -> Pending:
-        """Return the minutes of a symbol that the lane is going to derive."""
-        return self.state.symbols.get(symbol, LiveSymbol()).pending
+        """Return the minutes of a symbol that the lane is going to derive, or to check."""
+        known = self.state.symbols.get(symbol, LiveSymbol())
+        waiting = dict(known.pending)
+        for label, pairs in known.unchecked.items():
+            add_minutes(waiting, ranges_of(pairs), [label])
+        return waiting
 
 
 def served(config: Config) -> str:
-    """Return a name of everything that is derived by a configuration: two that are equal derive the same."""
-    parts = (config.intervals, config.indicators, config.strategies, config.decisions)
+    """Return a name of all that is derived and checked by a configuration: two that are equal do the same."""
+    parts = (config.intervals, config.indicators, config.strategies, config.decisions, config.quality)
     told = msgspec.json.encode((CODE_VERSION, sorted(config.symbols), config.history_start, *parts), order="sorted")
     return hashlib.sha256(told).hexdigest()[:16]
 

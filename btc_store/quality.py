@@ -112,23 +112,25 @@ def record_skips(
         pl.col("close_time").alias("end_time"),
         details.struct.json_encode().alias("details"),
     )
-    about = (symbol, interval.label, "gap")
-    frames.put("incoming", found.cast(_SKIP_SCHEMA))
-    frames.run("resolve_findings", *about, strategy, within.start, within.end)
-    frames.run("insert_findings", *about, "warning")
+    found, about = found.cast(_SKIP_SCHEMA), (symbol, interval.label, "gap")
+    frames.run("resolve_findings", *about, strategy, within.start, within.end, incoming=found)
+    if found.height:
+        frames.run("insert_findings", *about, "warning", incoming=found)
 
 
-def record_corrections(frames: Frames, stream: tuple[str, str, str]) -> None:
+def record_corrections(frames: Frames, stream: tuple[str, str, str], decisions: pl.DataFrame) -> None:
     """Open a finding for each live decision that its re-derivation contradicts, close those that hold again.
 
-    To be called behind ``insert_decisions`` in its transaction: the decisions are in the table ``incoming`` still.
+    To be called behind ``insert_decisions`` in its transaction.
 
     Args:
         frames: The database.
         stream: Symbol, interval label and strategy.
+        decisions: With the ``time`` and ``close_time`` of the candles that were decided on.
     """
-    frames.run("resolve_corrections", *stream)
-    frames.run("insert_corrections", *stream)
+    candles = decisions.select("time", "close_time").unique(maintain_order=True)
+    frames.run("resolve_corrections", *stream, incoming=candles)
+    frames.run("insert_corrections", *stream, incoming=candles)
 
 
 def _judge(reader: EvidenceReader, scope: Scope) -> Verdict:
@@ -166,12 +168,12 @@ def _keep(frames: Frames, symbol: str, verdicts: Sequence[Verdict]) -> None:
         if verdict.found.height
     ]
     incoming = pl.concat(found).select(_FOUND_SCHEMA.names()) if found else pl.DataFrame(schema=_FOUND_SCHEMA)
-    frames.put("judged", pl.DataFrame(judged, schema=_JUDGED_SCHEMA, orient="row"))
+    looked_at = pl.DataFrame(judged, schema=_JUDGED_SCHEMA, orient="row")
     # Ranges beside each other may both find what lies between them.
-    frames.put("incoming", incoming.unique(maintain_order=True))
-    frames.run("resolve_judged", symbol)
+    incoming = incoming.unique(maintain_order=True)
+    frames.run("resolve_judged", symbol, judged=looked_at, incoming=incoming)
     if found:
-        frames.run("insert_judged", symbol)
+        frames.run("insert_judged", symbol, incoming=incoming)
 
 
 def _about(scope: Scope) -> Mapping[str, str]:

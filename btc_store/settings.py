@@ -14,6 +14,7 @@ import yaml
 from btc_core.config import Config, parse_config
 from btc_core.errors import ConfigError
 from btc_core.model.clock import ClockScale, parse_clock
+from btc_core.plugins import add_folder
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     symbols = tuple(part.strip() for part in env.get("BTC_SYMBOLS", "").split(",") if part.strip())
     path = _config_path(env)
     config = read_config(path, symbols=symbols)
+    if config.strategies_path is not None:
+        _add_strategies(path.resolve().parent / config.strategies_path)
     settings = Settings(
         config=config,
         database_url=_database_url(env),
@@ -110,6 +113,13 @@ def read_config(path: Path, *, symbols: tuple[str, ...] = ()) -> Config:
 def project_root() -> Path:
     """Return the folder that holds the packages and ``config.yaml``."""
     return Path(__file__).resolve().parent.parent
+
+
+def _add_strategies(folder: Path) -> None:
+    """Let the files of a folder be strategies beside the project's own; none of them is read yet."""
+    if not folder.is_dir():
+        raise ConfigError(f"strategies_path: expected a folder, found none at {folder}")
+    add_folder("btc_core.strategies", str(folder))
 
 
 def _config_path(env: Mapping[str, str]) -> Path:

@@ -140,6 +140,8 @@ async def _bring_up(plan: Plan, stack: Stack, screen: Screen) -> None:
         screen.say(Line("demo exchange", settings.ws_url))
     collector, webserver = services.collector(), services.webserver()
     await stack.start(collector)
+    await stack.start(services.live())
+    screen.say(Line("live lane", "candles, indicators and decisions as minutes are stored"))
     await stack.ready(location)
     await stack.start(services.daemon())
     await stack.start(webserver)

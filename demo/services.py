@@ -58,6 +58,10 @@ class Services:
         """Return the collector."""
         return self._program("collector", *_python("collector"), port=self.collector_port)
 
+    def live(self) -> Program:
+        """Return the live lane: it derives and decides as minutes are stored."""
+        return self._program("live lane", *_python("live"))
+
     def location(self) -> Program:
         """Return Dagster's code location: it holds the definitions and runs the runs."""
         options = ("api", "grpc", "-m", "btc_assets.definitions", "-h", HOST, "-p", str(self.location_port))

@@ -11,7 +11,7 @@ from demo.progress import EndedBacktest, Facts, Said
 FEW = 4
 HOLD = "HOLD"
 # In a strategy's snapshot, beside the indicators it saw.
-_NO_INDICATORS = ("close", "minutes", "expected_minutes")
+_NO_INDICATORS = ("close", "minutes", "expected_minutes", "no_trade_minutes")
 
 
 @dataclass(frozen=True, slots=True)

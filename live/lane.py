@@ -30,8 +30,14 @@ logger = logging.getLogger(__name__)
 CHANNEL = "candles_1m"
 # Market seconds between two looks when nothing is announced; by a fast clock, real seconds that are not gone below.
 POLL_SECONDS, POLL_LEAST_SECONDS = 5.0, 1.0
-# Real seconds between two looks that go back all the way.
+# Real seconds between two looks that go back all the way; it is left to a quiet moment, but no longer than twice that.
 THOROUGH_SECONDS = 60.0
+# Real seconds without news before what was derived is checked, so that no decision waits for a check; and how long
+# after the derivation it is checked at the latest, on a market that is never quiet.
+QUIET_SECONDS, CHECK_SECONDS = 0.5, 5.0
+# How long a market that runs faster than time is left alone after a derivation during which something came, real
+# seconds: its minutes come faster than they could be worked on one by one.
+FAST_CLOCK_SECONDS = 0.5
 # While the database is away: drawn from zero to a bound that doubles.
 BACKOFF_SECONDS, BACKOFF_MOST_SECONDS = 0.5, 15.0
 # How long a look may take to end once we are to stop. What it had not committed is done anew by the next one.
@@ -43,12 +49,12 @@ class Turn:
 
     def __init__(self) -> None:
         self.woken = threading.Event()
-        self.is_over = False
+        self.over = threading.Event()
         self.cancel: Callable[[], None] | None = None
 
     def end(self) -> None:
         """Stop, in the middle of a statement if need be: its transaction leaves nothing."""
-        self.is_over = True
+        self.over.set()
         self.woken.set()
         if self.cancel is not None:
             # To cancel is to call the server, and that may be what hangs.
@@ -95,20 +101,49 @@ def _look_on(settings: Settings, plan: Plan, turn: Turn) -> None:
         with open_frames(settings.database_url) as frames:
             turn.cancel = frames.cancel
             warm_up(frames, plan, settings)
-            thorough_at = 0.0
-            while not turn.is_over:
+            thorough_at, is_woken = 0.0, False
+            # Since when something may be unchecked: an earlier lane may have left it.
+            derived_at: float | None = time.monotonic()
+            while not turn.over.is_set():
                 # Before the look: what is announced during it is looked for again.
                 turn.woken.clear()
-                is_thorough = time.monotonic() >= thorough_at
-                while not turn.is_over and (done := look(frames, plan, now=settings.now(), is_thorough=is_thorough)):
-                    logger.info("derived", extra={"symbol": done.symbol, "n_written": done.n_written})
+                is_thorough = time.monotonic() >= thorough_at + (THOROUGH_SECONDS if is_woken else 0.0)
+                if _derive_on(frames, settings, plan, turn, is_thorough=is_thorough):
+                    derived_at = derived_at or time.monotonic()
                 if is_thorough:
                     thorough_at = time.monotonic() + THOROUGH_SECONDS
-                turn.woken.wait(0 if turn.is_over else poll_seconds)
+                if derived_at is None:
+                    is_woken = turn.woken.wait(poll_seconds)
+                    continue
+                is_woken = turn.woken.wait(QUIET_SECONDS)
+                is_time = not is_woken or time.monotonic() - derived_at > CHECK_SECONDS
+                if is_time and _check_on(frames, settings, plan, turn):
+                    derived_at = None
             turn.cancel = None
     except KeyboardInterrupt:
         # The driver's word for a statement that was cancelled.
         raise DatabaseError("a statement was cancelled") from None
+
+
+def _derive_on(frames: Frames, settings: Settings, plan: Plan, turn: Turn, *, is_thorough: bool) -> bool:
+    """Derive what is due of one symbol after the other; return whether anything was."""
+    n_done = 0
+    while not turn.over.is_set() and (done := look(frames, plan, now=settings.now(), is_thorough=is_thorough)):
+        logger.info("derived", extra={"symbol": done.symbol, "n_written": done.n_written})
+        n_done += 1
+    if n_done and settings.clock.rate > 1 and turn.woken.is_set():
+        turn.over.wait(FAST_CLOCK_SECONDS)
+    return n_done > 0
+
+
+def _check_on(frames: Frames, settings: Settings, plan: Plan, turn: Turn) -> bool:
+    """Check what was derived of one symbol after the other while nothing comes; return whether all of it is checked."""
+    while not turn.over.is_set():
+        if look(frames, plan, now=settings.now(), is_quiet=True) is None:
+            return True
+        if turn.woken.is_set():
+            break
+    return False
 
 
 async def _until_first(stop: asyncio.Event, lost: asyncio.Event, turn: Turn, work: Callable[[], None]) -> None:

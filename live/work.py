@@ -1,7 +1,9 @@
 """One look at the table, and what is due after it: rows, reports and memory in one transaction.
 
 Whatever is derived here is derived by ``btc_store.derive``, as in the Dagster lane; here is only when, and in which
-order. A look that dies leaves nothing; two lanes wait for each other, and the second finds the work done.
+order. What was derived is remembered as unchecked in the same transaction; a later look checks it (``live.checks``), so
+that no decision waits for a check, and none is lost with a process. A look that dies leaves nothing; two lanes wait for
+each other, and the second finds the work done.
 """
 
 import time
@@ -11,18 +13,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 
-import polars as pl
-
 from btc_core.model.interval import Interval
 from btc_core.model.timerange import EPOCH, TimeRange, merge_ranges
 from btc_core.pending import MAX_RANGES, Due, add_minutes, closed_until, coarsen, pairs_of, ranges_of, take_minutes
 from btc_store.changes import Changes, read_changes, read_settled
 from btc_store.derive import Provenance, Written, derive_candles, derive_decisions, derive_indicators
-from btc_store.frames import Frames, read_candles
+from btc_store.frames import Frames
 from btc_store.live_state import LiveState, LiveSymbol, begin_look, end_look
 from btc_store.outbox import Report, write_outbox
+from live.checks import check
 from live.plan import Plan
-from live.reports import RUN_ID, complete_check, materialization, minutes_report, partition_of
+from live.reports import RUN_ID, materialization, partition_of
 
 # Older minutes are history when they change: the Dagster lane's, with its runs and its checks. The collector repairs
 # the last 80 hours by itself (`daily_check_hours`), and at its start fetches 83.
@@ -39,7 +40,9 @@ class Done:
     n_written: int
 
 
-def look(frames: Frames, plan: Plan, *, now: datetime, is_thorough: bool = False) -> Done | None:
+def look(
+    frames: Frames, plan: Plan, *, now: datetime, is_thorough: bool = False, is_quiet: bool = False
+) -> Done | None:
     """Look what was written since the last look, and derive what is due of one symbol; None where nothing is.
 
     Args:
@@ -47,6 +50,7 @@ def look(frames: Frames, plan: Plan, *, now: datetime, is_thorough: bool = False
         plan: What there is to derive.
         now: The present instant of the market.
         is_thorough: Do not trust the server's list of open transactions: look back by the whole margin.
+        is_quiet: Where nothing is due, check what was derived of one symbol.
     """
     with frames.transaction():
         held = begin_look(frames)
@@ -57,6 +61,8 @@ def look(frames: Frames, plan: Plan, *, now: datetime, is_thorough: bool = False
             state.settled = settled
         remember(state, changes, plan, now=now)
         done = _work(frames, plan, state, now=now)
+        if done is None and is_quiet and (name := check(frames, plan, held, now=now)):
+            done = Done(name, 0)
         end_look(frames, held, plan.serves)
     return done
 
@@ -90,6 +96,8 @@ def _work(frames: Frames, plan: Plan, state: LiveState, *, now: datetime) -> Don
         }
         due = take_minutes(known.pending, ready)
         if due:
+            for label, minutes in due.touched.items():
+                add_minutes(known.unchecked, minutes, [label])
             return Done(name, derive(frames, plan, name, due, now=now))
     return None
 
@@ -101,8 +109,7 @@ def derive(frames: Frames, plan: Plan, symbol: str, due: Due, *, now: datetime) 
         work = _Month(frames, plan, symbol, month, now)
         work.derive({i: spans for i in plan.intervals if (spans := due.spans(month, i))})
         if work.n_written:
-            touched = [part for each in due.touched.values() for minutes in each if (part := minutes.clip(month))]
-            write_outbox(frames, work.reports(touched))
+            write_outbox(frames, work.reports)
         n_written += work.n_written
     return n_written
 
@@ -112,9 +119,9 @@ class _Month:
 
     def __init__(self, frames: Frames, plan: Plan, symbol: str, month: TimeRange, now: datetime) -> None:
         self._frames, self._plan, self._symbol = frames, plan, symbol
-        self._partition, self._now = partition_of(month, symbol), now
+        self._partition = partition_of(month, symbol)
         self._by = Provenance(run_id=RUN_ID, now=now)
-        self._reports: list[Report] = []
+        self.reports: list[Report] = []
         self.n_written = 0
 
     def derive(self, spans: Mapping[Interval, Sequence[TimeRange]]) -> None:
@@ -126,20 +133,13 @@ class _Month:
             self._indicate(interval, each)
         self._decide(spans)
 
-    def reports(self, touched: Sequence[TimeRange]) -> list[Report]:
-        """Return what there is to tell of the work, and of the minutes that it rests on."""
-        return [*([minutes_report(self._partition, touched)] if touched else ()), *self._reports]
-
     def _indicate(self, interval: Interval, spans: Sequence[TimeRange]) -> None:
         indicators = self._plan.indicators.get(interval)
         if not indicators:
             return
-        started, key = time.monotonic(), f"indicators/{interval}"
-        written = derive_indicators(self._frames, self._symbol, interval, spans, indicators)
-        self._note(key, spans, written, started)
-        candles = pl.concat([read_candles(self._frames, self._symbol, interval, span) for span in spans])
-        wait = self._plan.rule.wait
-        self._reports.append(complete_check(key, self._partition, candles, interval, now=self._now, wait=wait))
+        started = time.monotonic()
+        written = derive_indicators(self._frames, self._symbol, interval, spans, indicators, now=self._by.now)
+        self._note(f"indicators/{interval}", spans, written, started)
 
     def _decide(self, spans: Mapping[Interval, Sequence[TimeRange]]) -> None:
         # An asset of decisions has all intervals of its strategy.
@@ -159,7 +159,7 @@ class _Month:
     def _note(self, key: str, spans: Sequence[TimeRange], written: Written, started: float) -> None:
         self.n_written += written.n_written
         seconds = time.monotonic() - started
-        self._reports.append(materialization(key, self._partition, spans=spans, written=written, seconds=seconds))
+        self.reports.append(materialization(key, self._partition, spans=spans, written=written, seconds=seconds))
 
 
 def _counter(frames: Frames, symbol: str, now: datetime) -> Callable[[TimeRange], int]:

@@ -7,7 +7,9 @@ from typing import Any
 import sqlalchemy
 from dagster import DagsterEventType, EventLogEntry
 from dagster._config import UserConfigSchema
-from dagster._serdes import ConfigurableClassData
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
+from dagster._serdes import ConfigurableClassData, serialize_value
 from dagster_postgres import (
     DagsterPostgresStorage,
     PostgresEventLogStorage,
@@ -30,7 +32,8 @@ class BatchingEventLogStorage(PostgresEventLogStorage):
     """``PostgresEventLogStorage`` for runs over many partitions, which tell thousands of events at once.
 
     Upstream asks for each event whether its own tables are there, on a second connection, and writes batches one event
-    after the other but for one kind of them.
+    after the other but for one kind of them. And it takes the partitions of a run in no order, whereas the UI shows as
+    the latest of an asset or a check what was written last: here they are written in order of time.
     """
 
     def __init__(self, postgres_url: str) -> None:
@@ -46,7 +49,7 @@ class BatchingEventLogStorage(PostgresEventLogStorage):
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store events in their order: those of planned materialisations with a statement for each asset."""
         for kind, group in groupby(events, key=lambda event: event.get_dagster_event().event_type):
-            alike = list(group)
+            alike = sorted(group, key=_asset_partition)
             if kind == _PLANNED:
                 self._store_planned(alike)
             else:
@@ -60,6 +63,54 @@ class BatchingEventLogStorage(PostgresEventLogStorage):
                 newest = max(row[0] for row in connection.execute(rows))
                 # As upstream does it: an asset's row speaks of its newest event.
                 self._store_asset_event(connection, alike[-1], newest)
+
+    def _store_asset_check_evaluation_planned(self, event: EventLogEntry, event_id: int | None) -> None:
+        """Plan a check in the months of a run, in their order; else as upstream does it."""
+        planned = event.get_dagster_event().asset_check_planned_data
+        subset = planned.partitions_subset
+        row = {
+            "asset_key": planned.asset_key.to_string(),
+            "check_name": planned.check_name,
+            "run_id": event.run_id,
+            "execution_status": AssetCheckExecutionRecordStatus.PLANNED.value,
+            "evaluation_event": serialize_value(event),
+            "evaluation_event_timestamp": self._event_insert_timestamp(event),
+            "evaluation_event_storage_id": event_id,
+        }
+        rows = [{**row, "partition": key} for key in (sorted(subset.get_partition_keys()) if subset else [None])]
+        with self.index_connection() as connection:
+            connection.execute(AssetCheckExecutionsTable.insert().values(rows))
+
+    def store_asset_check_event(self, event: EventLogEntry, event_id: int | None) -> None:
+        """Store a check's event; a result about a partition speaks of its newest materialisation.
+
+        Upstream says so for runs over one partition alone, and counts what speaks of none as not checked.
+        """
+        super().store_asset_check_event(event, event_id)
+        if event.dagster_event_type != DagsterEventType.ASSET_CHECK_EVALUATION:
+            return
+        said = event.get_dagster_event().asset_check_evaluation_data
+        if said.partition is None or said.target_materialization_data is not None:
+            return
+        logs = SqlEventLogStorageTable.c
+        newest = (
+            sqlalchemy.select(sqlalchemy.func.max(logs.id))
+            .where(logs.asset_key == said.asset_key.to_string())
+            .where(logs.dagster_event_type == DagsterEventType.ASSET_MATERIALIZATION.value)
+            .where(logs.partition == said.partition)
+        )
+        with self.index_connection() as connection:
+            connection.execute(_row_of(event).values(materialization_event_storage_id=newest.scalar_subquery()))
+
+    def _store_runless_asset_check_evaluation(self, event: EventLogEntry, event_id: int | None) -> None:
+        """Store a result that no run told. The index takes one for each partition: the one before gives its place up.
+
+        It stays as history, without the partition.
+        """
+        if event.get_dagster_event().asset_check_evaluation_data.partition is not None:
+            with self.index_connection() as connection:
+                connection.execute(_row_of(event).values(partition=None))
+        super()._store_runless_asset_check_evaluation(event, event_id)
 
 
 class PooledPostgresStorage(DagsterPostgresStorage):
@@ -93,6 +144,23 @@ class PooledPostgresStorage(DagsterPostgresStorage):
         for part in (storage.event_log_storage, storage.run_storage, storage.schedule_storage):
             part.optimize_for_webserver(_STATEMENT_TIMEOUT_MS, _RECYCLE_SECONDS, _MAX_OVERFLOW)
         return storage
+
+
+def _row_of(event: EventLogEntry) -> sqlalchemy.Update:
+    """Return the update of the row of a check's result about a partition: there is one for each run."""
+    said, row = event.get_dagster_event().asset_check_evaluation_data, AssetCheckExecutionsTable.c
+    return (
+        AssetCheckExecutionsTable.update()
+        .where(row.asset_key == said.asset_key.to_string())
+        .where(row.check_name == said.check_name)
+        .where(row.run_id == event.run_id)
+        .where(row.partition == said.partition)
+    )
+
+
+def _asset_partition(event: EventLogEntry) -> tuple[str, str]:
+    said = event.get_dagster_event()
+    return (said.asset_key.to_string() if said.asset_key else "", said.partition or "")
 
 
 def vacuum(url: str, tables: Sequence[str]) -> None:

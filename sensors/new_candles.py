@@ -1,11 +1,14 @@
 """The sensor that follows ``ingested_at``: new, late and corrected minutes become one run for what they touch.
 
+Symbols of which the same minutes changed share it.
+
 What the live lane derives is left to it as long as it looks. It remembers what it has done; this sensor asks it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 
 import dagster as dg
 import msgspec
@@ -28,11 +31,12 @@ from sensors.pending import (
     settle,
     take_due,
 )
-from sensors.requests import partition_range_tags, touched_tag
+from sensors.requests import RUN_KEY_TAG, partition_range_tags, touched_tag
 
-RUN_KEY_TAG = "dagster/run_key"
 # Live work overtakes a backfill in the queue.
 PRIORITY = {"dagster/priority": "10"}
+# Longer runs are worth their start, and one that fails is made again whole.
+MONTHS_TO_SHARE = 2
 # A live lane that has not looked for so long, real time, is taken for dead: it looks every 5 s.
 LANE_SECONDS = 30.0
 
@@ -87,8 +91,9 @@ def build_new_candles_sensor(watch: Watch) -> dg.SensorDefinition:
             due = {
                 symbol: _next_run(frames, state, symbol, watch, lane=lane, now=timescale.now())
                 for symbol, state in cursor.symbols.items()
+                if symbol in watch.symbols
             }
-        requests = [_ask(cursor, symbol, each, watch) for symbol, each in due.items() if each]
+        requests = [_ask(cursor, block, each, watch) for block, each in _blocks(cursor, due, watch)]
         return dg.SensorResult(
             run_requests=requests,
             skip_reason=None if requests else _why_not(cursor, lane),
@@ -152,14 +157,33 @@ def _counter(frames: Frames, symbol: str) -> Callable[[TimeRange], int]:
     return lambda minutes: int(frames.read("count_minutes", symbol, minutes.start, minutes.end).item())
 
 
-def _ask(cursor: Cursor, symbol: str, due: Due, watch: Watch) -> dg.RunRequest:
-    run_key = f"{symbol} {datetime.now(UTC).isoformat()}"
+def _blocks(cursor: Cursor, due: Mapping[str, Due | None], watch: Watch) -> Iterator[tuple[list[str], Due]]:
+    """Yield what is due, symbols beside each other with the same minutes together: a run costs more than its work.
+
+    A symbol whose last run has failed stands alone, so that it keeps no other waiting, and so does a long history.
+    """
+
+    def alike(symbol: str) -> object:
+        each = due.get(symbol)
+        is_alone = each and (cursor.symbols[symbol].n_failed > 0 or len(each.months) > MONTHS_TO_SHARE)
+        return symbol if is_alone else each
+
+    for _, block in groupby(watch.symbols, key=alike):
+        symbols = list(block)
+        if each := due.get(symbols[0]):
+            yield symbols, each
+
+
+def _ask(cursor: Cursor, symbols: Sequence[str], due: Due, watch: Watch) -> dg.RunRequest:
+    run_key = f"{' '.join(symbols)} {datetime.now(UTC).isoformat()}"
     pairs = {label: [(span.start, span.end) for span in spans] for label, spans in due.touched.items()}
-    cursor.symbols[symbol].request = Request(run_key, pairs)
+    for symbol in symbols:
+        cursor.symbols[symbol].request = Request(run_key, pairs)
     touched = [interval for interval in watch.assets if interval.label in due.touched]
+    partitions = partition_range_tags(symbols[0], due.months, last_symbol=symbols[-1])
     return dg.RunRequest(
         run_key=run_key,
-        tags={**partition_range_tags(symbol, due.months), **touched_tag(due.touched), **PRIORITY},
+        tags={**partitions, **touched_tag(due.touched), **PRIORITY},
         asset_selection=sorted({key for interval in touched for key in watch.assets[interval]}),
         asset_check_keys=[*watch.always, *(key for interval in touched for key in watch.checks.get(interval, ()))],
     )

@@ -35,20 +35,39 @@ def build_outbox_sensor() -> dg.SensorDefinition:
 
 
 def events_of(posted: Sequence[Posted]) -> list[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
-    """Return the events to show. Of several materialisations of a partition the newest tells of all of them."""
+    """Return the events to show.
+
+    Of several materialisations of a partition the newest tells of all of them, and of results of a check that say the
+    same one after the other the last.
+    """
     newest = {(p.report.asset_key, p.report.partition): p.id for p in posted if p.report.kind == "materialization"}
+    repeated = _repeated(posted)
     written: dict[tuple[str, str], tuple[int, int]] = {}
     events: list[dg.AssetMaterialization | dg.AssetCheckEvaluation] = []
     for each in posted:
         report, key = each.report, (each.report.asset_key, each.report.partition)
         if report.kind == "check":
-            events.append(_check(each))
+            if each.id not in repeated:
+                events.append(_check(each))
             continue
         n_rows, n_written = written.get(key, (0, 0))
         written[key] = n_rows + _number(report.metadata, ROW_COUNT), n_written + _number(report.metadata, WRITTEN)
         if each.id == newest[key]:
             events.append(_materialization(each, *written[key]))
     return events
+
+
+def _repeated(posted: Sequence[Posted]) -> set[int]:
+    """Return the numbers of results that the next one of the same check and partition says again."""
+    following: dict[tuple[str, str | None, str], tuple[bool | None, str | None]] = {}
+    repeated: set[int] = set()
+    for each in reversed(posted):
+        report = each.report
+        key, word = (report.asset_key, report.check_name, report.partition), (report.passed, report.severity)
+        if following.get(key) == word:
+            repeated.add(each.id)
+        following[key] = word
+    return repeated
 
 
 def _materialization(posted: Posted, n_rows: int, n_written: int) -> dg.AssetMaterialization:
@@ -70,7 +89,8 @@ def _check(posted: Posted) -> dg.AssetCheckEvaluation:
         passed=bool(report.passed),
         severity=dg.AssetCheckSeverity(report.severity),
         description=None if description is None else str(description),
-        metadata={**metadata, "partition": report.partition},
+        metadata=metadata,
+        partition=report.partition,
     )
 
 

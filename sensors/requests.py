@@ -10,15 +10,18 @@ from btc_core.pending import MAX_RANGES, coarsen
 # Dagster's own names for a run over a range of partitions.
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
+# Dagster's own name for the key of a request; a sensor finds the run that it asked for by it.
+RUN_KEY_TAG = "dagster/run_key"
 # By interval label, the minutes that changed: {"37m": [["2025-01-01T00:00:00+00:00", …], …]}
 TOUCHED = "btc/touched"
 
 Touched = Mapping[str, Sequence[TimeRange]]
 
 
-def partition_range_tags(symbol: str, months: Sequence[TimeRange]) -> dict[str, str]:
-    """Return the tags of a run over consecutive months of a symbol."""
-    return {RANGE_START: f"{month_key(months[0])}|{symbol}", RANGE_END: f"{month_key(months[-1])}|{symbol}"}
+def partition_range_tags(symbol: str, months: Sequence[TimeRange], *, last_symbol: str | None = None) -> dict[str, str]:
+    """Return the tags of a run over consecutive months of a symbol, or of all that are configured up to another one."""
+    last = last_symbol or symbol
+    return {RANGE_START: f"{month_key(months[0])}|{symbol}", RANGE_END: f"{month_key(months[-1])}|{last}"}
 
 
 def touched_tag(touched: Touched) -> dict[str, str]:

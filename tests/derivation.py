@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from benchmarks.one_pass import query
 from btc_core.decide import Completeness
 from btc_core.indicator import NamedIndicator
 from btc_core.model.interval import Interval, parse_interval
@@ -19,6 +20,7 @@ from btc_store.frames import Frames
 RULE = Completeness(min_completeness=0.95, wait=timedelta(minutes=10))
 # Longer ago than any waiting: to this clock all of the tests' data are history.
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
+NO_MINUTES = pl.Series("time", dtype=pl.Datetime("us", "UTC"))
 
 
 def minute(n: int, start: datetime, *, price: float = 100.0, volume: float = 1.0) -> dict[str, object]:
@@ -84,6 +86,33 @@ def put_minutes(frames: Frames, symbol: str, minutes: pl.DataFrame) -> int:
     return frames.run("upsert_minutes")
 
 
+def heal_minutes(frames: Frames, symbol: str, minutes: pl.DataFrame) -> None:
+    """Write 1m candles as the collector does: what findings say of them is over."""
+    with frames.transaction():
+        put_minutes(frames, symbol, minutes)
+        frames.read("heal_minutes", symbol, minutes["time"][0], minutes["time"][-1] + MINUTE)
+
+
+def note_no_trade(frames: Frames, symbol: str, ranges: Sequence[TimeRange]) -> None:
+    """Say of minutes that nobody traded in them."""
+    insert = (
+        "WITH said AS (INSERT INTO data_quality (symbol, interval, kind, severity, start_time, end_time)"
+        " VALUES ($1, '1m', 'no_trade', 'info', $2, $3) RETURNING 1) SELECT count(*) FROM said"
+    )
+    with frames.transaction():
+        for each in ranges:
+            query(frames, insert, symbol, each.start, each.end)
+
+
+def copy_no_trade(frames: Frames, symbol: str, to: str) -> None:
+    """Say of another symbol's minutes what is known of these."""
+    known = (
+        "SELECT start_time, end_time FROM data_quality"
+        " WHERE symbol = $1 AND kind = 'no_trade' AND resolved_at IS NULL ORDER BY start_time"
+    )
+    note_no_trade(frames, to, [TimeRange(*row) for row in query(frames, known, symbol).rows()])
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """A small house: what is derived, and a run of it."""
@@ -136,18 +165,6 @@ def closed_spans(interval: Interval, touched: Sequence[TimeRange], *, now: datet
     return [TimeRange(start, end) for start, end in ends if start < end]
 
 
-# What the pipeline says in the end, without when and by whom it was said.
-CANDLES = """SELECT interval, time, open, high, low, close, volume, trades, minutes
-FROM candles WHERE symbol = $1 AND interval <> '1m' ORDER BY interval, time"""
-INDICATORS = """SELECT interval, indicator_name, time, value, parameters::text
-FROM indicators WHERE symbol = $1 ORDER BY interval, indicator_name, time"""
-DECISIONS = """SELECT interval, strategy, time, seq, signal, confidence, exposure, price, indicator_snapshot::text,
-       parameters::text
-FROM decisions JOIN (SELECT interval, strategy, time, max(revision) AS revision FROM decisions WHERE symbol = $1
-                     GROUP BY 1, 2, 3) AS newest USING (interval, strategy, time, revision)
-WHERE symbol = $1 ORDER BY interval, strategy, time, seq"""
-FINDINGS = """SELECT interval, kind, start_time, end_time, details::text FROM data_quality
-WHERE symbol = $1 AND resolved_at IS NULL ORDER BY interval, kind, start_time, details ->> 'strategy'"""
 # Everything a repeated run must not touch.
 WRITTEN = {
     "candles": "SELECT * FROM candles WHERE symbol = $1 ORDER BY interval, time",
@@ -157,32 +174,6 @@ WRITTEN = {
 }
 
 
-def query(frames: Frames, sql: str, *values: object) -> pl.DataFrame:
-    """Return what a statement of a test answers."""
-    # Statements of tests are no files of btc_store.
-    with frames._connection.cursor() as cursor:
-        cursor.execute(sql, values or None)
-        return cursor.fetch_polars()
-
-
-def outcome(frames: Frames, symbol: str) -> dict[str, pl.DataFrame]:
-    """Return candles, indicators, newest decisions and open findings of a symbol."""
-    statements = {"candles": CANDLES, "indicators": INDICATORS, "decisions": DECISIONS, "findings": FINDINGS}
-    return {name: query(frames, sql, symbol) for name, sql in statements.items()}
-
-
 def written(frames: Frames, symbol: str) -> dict[str, pl.DataFrame]:
     """Return every row of a symbol with revision and date."""
     return {name: query(frames, sql, symbol) for name, sql in WRITTEN.items()}
-
-
-def differences(left: Mapping[str, pl.DataFrame], right: Mapping[str, pl.DataFrame]) -> dict[str, str]:
-    """Return where two outcomes differ, by table, floats bit for bit; empty when they are equal."""
-    found = {}
-    for name, frame in left.items():
-        if not frame.equals(right[name]):
-            ours, theirs = set(frame.rows()), set(right[name].rows())
-            found[name] = (
-                f"only left {sorted(map(str, ours - theirs))[:4]}, only right {sorted(map(str, theirs - ours))[:4]}"
-            )
-    return found

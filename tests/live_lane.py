@@ -5,13 +5,18 @@ from datetime import datetime
 
 import polars as pl
 
+from benchmarks.one_pass import outcome
 from btc_core.config import Config, parse_config
 from btc_core.model.timerange import TimeRange
+from btc_core.partitions import Partition, month_key, months_of
+from btc_store.checks import evaluate
 from btc_store.derive import Provenance, derive_candles, derive_decisions, derive_indicators
+from btc_store.evidence import EvidenceReader
 from btc_store.frames import Frames
+from btc_store.outbox import Report, read_outbox
 from live.plan import Plan
 from live.work import Done, look
-from tests.derivation import closed_spans, outcome
+from tests.derivation import closed_spans
 
 
 def small_config(*symbols: str) -> Config:
@@ -30,15 +35,17 @@ def small_config(*symbols: str) -> Config:
 
 
 def settle(frames: Frames, plan: Plan, *, now: datetime) -> list[Done]:
-    """Look until nothing is due."""
+    """Look until nothing is due, and everything is checked; return what was derived."""
     done: list[Done] = []
     while each := look(frames, plan, now=now):
         done.append(each)
+    while look(frames, plan, now=now, is_quiet=True):
+        pass
     return done
 
 
 def one_pass(frames: Frames, plan: Plan, symbol: str, minutes: Sequence[TimeRange], *, now: datetime) -> None:
-    """Derive everything that hangs on minutes at once, without the lane."""
+    """Derive everything that hangs on minutes at once, and check it, without the lane."""
     spans = {i: each for i in plan.intervals if (each := closed_spans(i, minutes, now=now))}
     derive_candles(frames, symbol, spans)
     by = Provenance(run_id="one pass", now=now)
@@ -47,6 +54,10 @@ def one_pass(frames: Frames, plan: Plan, symbol: str, minutes: Sequence[TimeRang
             derive_indicators(frames, symbol, interval, each, plan.indicators[interval])
         for strategy in plan.strategies.get(interval, ()):
             derive_decisions(frames, symbol, interval, each, strategy, rule=plan.rule, by=by)
+    known = TimeRange(min(each.start for each in minutes), max(each.end for each in minutes))
+    for month in months_of(known):
+        partition = Partition(f"{month_key(month)}|{symbol}", symbol, month, None)
+        evaluate(EvidenceReader(frames=frames, symbol=symbol, now=now), partition, plan.checks)
 
 
 def between(minutes: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:
@@ -61,3 +72,9 @@ def end_state(frames: Frames, symbol: str) -> dict[str, pl.DataFrame]:
     """
     found = outcome(frames, symbol)
     return {**found, "findings": found["findings"].filter(pl.col("kind") != "correction")}
+
+
+def posted(frames: Frames) -> list[Report]:
+    """Return what was reported, in order."""
+    with frames.transaction():
+        return [each.report for each in read_outbox(frames, after=0, most=10_000)]

@@ -12,7 +12,8 @@ from btc_core.model.timerange import EPOCH, MINUTE, TimeRange
 FIRST_MONDAY = EPOCH + timedelta(days=4)
 MINUTES_PER_DAY = 1440
 MINUTES_PER_WEEK = 7 * MINUTES_PER_DAY
-# A month is between 28 and 31 days; look-backs use the longest.
+# A month is between 28 and 31 days: so many fit into a stretch at most, and reach back so far.
+SHORTEST_MONTH = timedelta(days=28)
 LONGEST_MONTH = timedelta(days=31)
 LONGEST_FIXED_DAYS = 365
 
@@ -69,6 +70,11 @@ class Interval:
             found.append(time)
             time = self.close_of(time)
         return found
+
+    @property
+    def shortest(self) -> timedelta:
+        """The length of the shortest candle of this interval."""
+        return SHORTEST_MONTH if self.minutes is None else self.minutes * MINUTE
 
     @property
     def longest(self) -> timedelta:

@@ -15,11 +15,12 @@ FROM (
                                   WHERE time >= $1::timestamptz - interval '1 day' AND backtest_id IS NULL)
            WHEN 'candle_revisions' THEN (SELECT count(*) FROM candle_revisions WHERE replaced_at >= now() - interval '1 day')
            WHEN 'data_quality' THEN (SELECT count(*) FROM data_quality WHERE detected_at >= now() - interval '1 day')
+           WHEN 'no_trade_changes' THEN (SELECT count(*) FROM no_trade_changes WHERE noted_at >= now() - interval '1 day')
          END AS n_rows_day
   FROM pg_class AS ours
   WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname IN (
     'candles', 'candle_revisions', 'indicators', 'decisions', 'backtest_runs', 'backtest_trades', 'backtest_equity',
-    'data_quality', 'symbol_coins')
+    'data_quality', 'no_trade_changes', 'symbol_coins')
   UNION ALL
   SELECT 'dagster', coalesce(sum(pg_total_relation_size(oid)), 0)::bigint, 0, NULL
   FROM pg_class WHERE relnamespace = to_regnamespace('dagster') AND relkind = 'r'

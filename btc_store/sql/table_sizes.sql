@@ -4,5 +4,5 @@ SELECT name, coalesce((SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inhe
 FROM (SELECT relname::text AS name, oid::regclass AS class FROM pg_class
       WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname IN (
         'candles', 'candle_revisions', 'indicators', 'decisions', 'backtest_runs', 'backtest_trades', 'backtest_equity',
-        'data_quality', 'symbol_coins')) AS ours
+        'data_quality', 'no_trade_changes', 'symbol_coins')) AS ours
 ORDER BY n_bytes DESC, name

@@ -16,7 +16,8 @@ from btc_core.strategy import load_strategy
 from btc_store.backtests import BacktestRequest, read_equity, run_backtest, stored_range
 from btc_store.derive import Provenance, derive_candles, derive_decisions
 from btc_store.frames import open_frames
-from tests.derivation import LATER, RULE, made_minutes, store_minutes
+from btc_store.quality import find_gaps
+from tests.derivation import LATER, RULE, made_minutes, note_no_trade, store_minutes
 
 HISTORY = TimeRange(datetime(2024, 6, 3, tzinfo=UTC), datetime(2024, 6, 9, tzinfo=UTC))
 INTERVAL = parse_interval("37m")
@@ -65,7 +66,12 @@ def test_run_decisions_trades_and_equity_are_kept(frames, database_url):
 
 
 def test_it_says_what_the_live_pipeline_says(frames, database_url):
-    """Law 7: over the same minutes the decisions are the same, row for row, snapshot included."""
+    """Law 7: over the same minutes the decisions are the same, row for row, snapshot included.
+
+    So they are where minutes are known to be without trades.
+    """
+    gaps = find_gaps(frames, "BTC", HISTORY)
+    note_no_trade(frames, "BTC", gaps[::2])
     span = candles_closed_in(HISTORY, INTERVAL)
     derive_candles(frames, "BTC", {INTERVAL: [span]})
     by = Provenance(run_id="live", now=LATER)
@@ -78,6 +84,9 @@ def test_it_says_what_the_live_pipeline_says(frames, database_url):
     live, simulated = rows(database_url, said.format("")), rows(database_url, said.format("NOT"))
     assert len(live) > 100
     assert live == simulated
+    assert any("no_trade_minutes" in row[-1] for row in live)
+    seen = rows(database_url, "SELECT DISTINCT data_revision FROM decisions WHERE backtest_id IS NOT NULL")
+    assert seen == rows(database_url, "SELECT max(ingested_at) FROM candles WHERE interval = '1m'")
 
 
 def test_the_warm_up_comes_from_before_the_range(frames):

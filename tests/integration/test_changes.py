@@ -1,4 +1,4 @@
-"""The memory of the sensor: what was written since the last look, in whatever order it was committed (law 10)."""
+"""The memory of the sensor: what changed since the last look, in whatever order it was committed (law 10)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,8 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from btc_core.model.candle import Candle, State
 from btc_core.model.timerange import MINUTE, TimeRange
+from btc_store.candles import upsert_candles
 from btc_store.changes import MARGIN, Changes, read_changes, read_settled
+from btc_store.findings import mark_minutes
 from btc_store.frames import Frames, open_frames
 from tests.derivation import minute, minutes_frame, put_minutes, query, store_minutes
 
@@ -192,3 +195,145 @@ def test_a_look_goes_back_to_the_oldest_open_transaction(frames, database_url):
         # The slice is read whole.
         assert third.ranges == thorough.ranges == {"BTC": [span(600, 2), span(700, 1)]}
         assert third.seen == thorough.seen
+
+
+def say(frames: Frames, sql: str, *values: object) -> None:
+    """Write findings in the transaction that is open."""
+    query(frames, f"WITH said AS ({sql} RETURNING 1) SELECT count(*) FROM said", *values)
+
+
+def open_finding(frames: Frames, first: int, n: int, kind: str = "no_trade") -> None:
+    """Say of minutes of BTC what they are, whatever is said of them already."""
+    columns = "symbol, interval, kind, severity, start_time, end_time"
+    within = span(first, n)
+    sql = f"INSERT INTO data_quality ({columns}) VALUES ('BTC', '1m', '{kind}', 'info', $1, $2)"
+    say(frames, sql, within.start, within.end)
+
+
+def grow_finding(frames: Frames, n: int) -> None:
+    """Let all findings end so many minutes later."""
+    say(frames, f"UPDATE data_quality SET end_time = end_time + interval '{n} min'")
+
+
+def close_findings(frames: Frames) -> None:
+    """Say that they are over."""
+    say(frames, "UPDATE data_quality SET resolved_at = now()")
+
+
+def test_a_minute_changes_when_it_is_said_to_be_without_trades(frames):
+    """A finding that opens, grows, shrinks, goes or is closed is news of the minutes that it says something else of."""
+    store_minutes(frames, "BTC", some(0, 10))
+    seen = look(frames)
+
+    def news(change) -> list[TimeRange]:
+        nonlocal seen
+        with frames.transaction():
+            change()
+        before, seen = seen, look(frames, seen)
+        assert look(frames, seen).n_rows == 0
+        assert seen.through > before.through
+        return seen.ranges.get("BTC", [])
+
+    assert news(lambda: open_finding(frames, 20, 3)) == [span(20, 3)]
+    assert news(lambda: grow_finding(frames, 2)) == [span(23, 2)]
+    assert news(lambda: grow_finding(frames, -4)) == [span(21, 4)]
+    assert news(lambda: close_findings(frames)) == [span(20, 1)]
+    assert news(lambda: open_finding(frames, 30, 2)) == [span(30, 2)]
+    assert news(lambda: say(frames, "DELETE FROM data_quality WHERE resolved_at IS NULL")) == [span(30, 2)]
+    # A minute whose row came later changed both ways; it is one minute.
+    news(lambda: open_finding(frames, 40, 3))
+
+    def heal():
+        close_findings(frames)
+        open_finding(frames, 40, 1)
+        open_finding(frames, 42, 1)
+        put_minutes(frames, "BTC", some(41, 1))
+
+    assert news(heal) == [span(41, 1)]
+    assert seen.n_rows == 2
+
+
+def test_what_a_transaction_takes_and_gives_back_did_not_change(frames):
+    """Findings are split, joined and closed as rows; minutes of which the word is the same in the end are no news."""
+    store_minutes(frames, "BTC", some(0, 1))
+    with frames.transaction():
+        open_finding(frames, 20, 100)
+    seen = look(frames)
+    with frames.transaction():
+        close_findings(frames)
+        open_finding(frames, 20, 30)
+        open_finding(frames, 51, 69)
+    after = look(frames, seen)
+    assert after.ranges == {"BTC": [span(50, 1)]}
+    with frames.transaction():
+        open_finding(frames, 200, 1)
+        say(
+            frames,
+            "UPDATE data_quality SET end_time = end_time + interval '1 min' WHERE start_time = $1",
+            span(200, 1).start,
+        )
+        open_finding(frames, 202, 1)
+        say(frames, "DELETE FROM data_quality WHERE start_time = $1", span(202, 1).start)
+    assert look(frames, after).ranges == {"BTC": [span(200, 2)]}
+
+
+def test_other_findings_are_no_news(frames):
+    """Only minutes without trades count as there."""
+    store_minutes(frames, "BTC", some(0, 10))
+    seen = look(frames)
+    with frames.transaction():
+        open_finding(frames, 20, 3, "unrecoverable")
+        open_finding(frames, 20, 3, "gap")
+        close_findings(frames)
+    assert (look(frames, seen).ranges, look(frames, seen).through) == ({}, seen.through)
+
+
+def test_a_finding_without_an_end_is_news_up_to_now(frames):
+    """What is not over yet is not known."""
+    with frames.transaction():
+        open_finding(frames, 0, 1)
+        say(frames, "UPDATE data_quality SET end_time = 'infinity', start_time = now() - interval '10 min'")
+    (found,) = look(frames).ranges["BTC"][-1:]
+    assert found.n_minutes in (9, 10)
+
+
+def test_a_finding_that_is_committed_late_is_not_missed(frames, database_url):
+    """As a minute is not: its change carries an older time than what was read meanwhile."""
+    store_minutes(frames, "BTC", some(0, 10))
+    with open_frames(database_url) as late:
+        with late.transaction():
+            open_finding(late, 100, 10)
+            store_minutes(frames, "BTC", some(200, 10))
+            with frames.transaction():
+                settled = read_settled(frames)
+            meanwhile = look(frames)
+            assert meanwhile.ranges == {"BTC": [span(0, 10), span(200, 10)]}
+        after = look(frames, meanwhile)
+        assert span(100, 10) in after.ranges["BTC"]
+        with frames.transaction():
+            short = read_changes(frames, through=meanwhile.through, seen=meanwhile.seen, since=settled)
+        assert span(100, 10) in short.ranges["BTC"]
+    assert after.through == meanwhile.through
+    assert look(frames, after).n_rows == 0
+
+
+async def test_the_collectors_words_are_news_of_their_minutes_alone(frames, connection):
+    """However it joins, splits and closes its findings (``mark_minutes``, ``heal_minutes``)."""
+    store_minutes(frames, "BTC", some(0, 1))
+    seen = look(frames)
+
+    async def news_of(kind: str, said: TimeRange) -> list[TimeRange]:
+        nonlocal seen
+        await mark_minutes(connection, "BTC", kind, [said], severity="info", details={})
+        seen = look(frames, seen)
+        return seen.ranges.get("BTC", [])
+
+    assert await news_of("no_trade", span(2, 3)) == [span(2, 3)]
+    assert await news_of("no_trade", span(6, 2)) == [span(6, 2)]
+    assert await news_of("no_trade", span(4, 3)) == [span(5, 1)]
+    assert await news_of("no_trade", span(2, 6)) == []
+    prices = {"open": 1.0, "high": 1.0, "low": 1.0, "close": 1.0, "volume": 1.0, "trades": 1}
+    time = START + 5 * MINUTE
+    await upsert_candles(connection, [Candle(symbol="BTC", time=time, source="ws", state=State.PROVISIONAL, **prices)])
+    # The stored minute, and none of those beside it whose finding was split.
+    assert await news_of("unrecoverable", span(1, 2)) == [span(2, 1), span(5, 1)]

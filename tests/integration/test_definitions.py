@@ -182,6 +182,9 @@ def test_only_the_touched_range_is_derived(filled, instance):
     assert counts == {
         label: len(parse_interval(label).opens(parse_interval(label).cover(touched))) for label in ("5m", "37m")
     }
+    # Nobody looks at a picture of every few minutes.
+    (told,) = result.asset_materializations_for_node("decisions__ma44")
+    assert not [name for name in told.metadata if name.endswith("candles")]
 
 
 def test_a_range_of_months_is_one_backtest_per_interval(filled, instance):

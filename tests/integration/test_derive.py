@@ -12,23 +12,24 @@ from random import Random
 import polars as pl
 import pytest
 
+from benchmarks.one_pass import differences, outcome
 from btc_core.decide import Completeness
 from btc_core.errors import DatabaseError
 from btc_core.model.interval import parse_interval
 from btc_core.model.timerange import MINUTE, TimeRange
 from btc_core.partitions import candles_closed_in, month_range
 from btc_core.strategy import load_strategy
-from btc_store.derive import Provenance, derive_candles, derive_decisions
+from btc_store.derive import Provenance, Written, derive_candles, derive_decisions, read_around
 from btc_store.frames import Frames, open_frames
 from tests.derivation import (
     LATER,
     RULE,
     Pipeline,
-    differences,
+    copy_no_trade,
     made_minutes,
     minute,
     minutes_frame,
-    outcome,
+    note_no_trade,
     query,
     store_minutes,
     written,
@@ -313,6 +314,71 @@ def test_a_skipped_candle_is_a_finding_until_it_is_decided_on(frames):
     assert query(frames, finding)["resolved_at"].null_count() == 0
 
 
+def test_minutes_without_trades_are_there(frames):
+    """They count, also where they are told of later; the snapshot keeps what is stored and tells of them (law 4)."""
+    interval = parse_interval("1h")
+    pipeline = Pipeline(intervals=[interval], periods={"1h": [2]})
+    start = interval.floor(START)
+    # The third hour has twenty minutes, the fourth none, and nobody traded in the others.
+    rows = [minute(n, start, price=100 + n) for n in range(360) if n < 140 or n >= 240]
+    quiet = TimeRange(start + 140 * MINUTE, start + 240 * MINUTE)
+    whole = [TimeRange(start, start + timedelta(hours=6))]
+    store_minutes(frames, "BTC", minutes_frame(rows))
+    pipeline.derive_minutes(frames, "BTC", whole, now=LATER)
+    assert decided(frames, start) == [1, 4, 5]
+    note_no_trade(frames, "BTC", [quiet])
+    pipeline.derive_minutes(frames, "BTC", [quiet], now=LATER)
+    assert decided(frames, start) == [1, 2, 4, 5]
+    seen = "SELECT indicator_snapshot -> 'minutes' AS m, indicator_snapshot -> 'no_trade_minutes' AS n FROM decisions"
+    assert query(frames, f"{seen} WHERE time = $1", start + timedelta(hours=2)).rows() == [("20", "40")]
+    assert query(frames, "SELECT count(*) FROM data_quality WHERE kind = 'gap' AND resolved_at IS NULL").item() == 0
+    store_minutes(frames, "ONE", minutes_frame(rows))
+    copy_no_trade(frames, "BTC", "ONE")
+    pipeline.derive_minutes(frames, "ONE", whole, now=LATER)
+    assert differences(outcome(frames, "BTC"), outcome(frames, "ONE")) == {}
+
+
+def test_a_decision_names_the_data_it_saw(frames):
+    """The newest write among its candle and those that it looks back at; the same word again keeps its own."""
+    arrive(frames, "BTC", 0, [10.0 + n for n in range(9)])
+    revisions = "SELECT time, revision, data_revision FROM decisions WHERE seq = 0 ORDER BY time, revision"
+    first = query(frames, revisions)
+    written_at = "SELECT time, ingested_at FROM candles WHERE interval = '3m' ORDER BY time"
+    assert set(first["data_revision"]) == set(query(frames, written_at)["ingested_at"])
+    arrive(frames, "BTC", 4, [14.5])
+    corrected = query(frames, f"SELECT ingested_at FROM ({written_at}) AS written WHERE time = $1", span_of(4, 1).start)
+    after = query(frames, revisions)
+    new = after.join(first, on=after.columns, how="anti")
+    assert after.height == first.height + new.height
+    assert new["time"].to_list() == [span_of(n, 1).start for n in (4, 5, 6)]
+    assert new["data_revision"].to_list() == [corrected.item()] * 3
+    # Another high: the candle is written anew, and the words stay as they were said.
+    store_minutes(frames, "BTC", minutes_frame([minute(3 * 7, START, price=17.0) | {"high": 99.0}]))
+    assert SMALL.derive_minutes(frames, "BTC", [span_of(7, 1)], now=LATER) == 1
+    assert query(frames, revisions).equals(after)
+
+
+def test_a_range_without_minutes_writes_nothing(frames):
+    """Nothing is made of nothing, whatever was asked for."""
+    assert derive_candles(frames, "BTC", {THREE: [span_of(0, 900)]}) == {THREE: Written()}
+
+
+@pytest.mark.parametrize("days", [1, 40, 4000])
+def test_neighbours_are_found_however_far_they_are(frames, days):
+    """Look-backs count candles that exist, on both sides of an absence of any length."""
+    apart = 480 * days
+    store_minutes(frames, "BTC", pl.concat([candle_minutes(0, [1.0, 2.0]), candle_minutes(apart, [3.0, 4.0])]))
+    derive_candles(frames, "BTC", {THREE: [span_of(0, apart + 2)]})
+
+    def closes(first: int, *, before: int, after: int, now: datetime = LATER) -> list[float]:
+        found = read_around(frames, "BTC", THREE, span_of(first, 1), before=before, after=after, now=now)
+        return found["close"].to_list()
+
+    assert closes(apart, before=2, after=1) == [1.0, 2.0, 3.0, 4.0]
+    assert closes(1, before=0, after=1) == [2.0, 3.0]
+    assert closes(1, before=9, after=9, now=span_of(1, 1).end) == [1.0, 2.0] + [3.0, 4.0] * (days == 1)
+
+
 def test_a_stricter_rule_ends(frames):
     """Where the newest decision stands on a candle that would be skipped today, a correction still comes to an end."""
     strategy, by = load_strategy("ma", {"period": 3}), Provenance(run_id="test", now=LATER)
@@ -337,8 +403,8 @@ from tests.integration.test_derive import KILLED, LATER, SPAN
 class Dying(Frames):
     n_left = int(sys.argv[2])
 
-    def run(self, name, *values):
-        n_rows = super().run(name, *values)
+    def run(self, name, *values, **tables):
+        n_rows = super().run(name, *values, **tables)
         Dying.n_left -= 1
         if Dying.n_left == 0:
             os._exit(9)
@@ -357,9 +423,9 @@ class CutOff(Frames):
         super().__init__(frames._connection)
         self.killer, self.n_left = killer, after
 
-    def run(self, name: str, *values) -> int:
+    def run(self, name: str, *values, **tables) -> int:
         """Execute a statement that writes, then perhaps lose the server."""
-        n_rows = super().run(name, *values)
+        n_rows = super().run(name, *values, **tables)
         self.n_left -= 1
         if self.n_left == 0:
             pid = query(self, "SELECT pg_backend_pid()").item()

@@ -12,7 +12,7 @@ from btc_core.model.interval import ONE_MINUTE, parse_interval
 from btc_core.model.timerange import MINUTE, TimeRange
 from btc_store.evidence import EvidenceReader, Wanted
 from btc_store.frames import Frames, open_frames
-from tests.derivation import minute, minutes_frame, put_minutes, query, store_minutes
+from tests.derivation import minute, minutes_frame, note_no_trade, put_minutes, query, store_minutes
 
 START = datetime(2025, 2, 14, 8, tzinfo=UTC)
 SPAN = TimeRange(START, START + timedelta(hours=1))
@@ -28,7 +28,7 @@ def frames(database_url: str) -> Iterator[Frames]:
 
 def reader(frames: Frames, **more: object) -> EvidenceReader:
     """Return a reader of BTC."""
-    return EvidenceReader(frames=frames, symbol="BTC", now=SPAN.end, **more)
+    return EvidenceReader(**{"frames": frames, "symbol": "BTC", "now": SPAN.end, **more})
 
 
 def read(frames: Frames, source: str, *, span: TimeRange = SPAN, strategy: str = "", **more: object) -> pl.DataFrame:
@@ -108,3 +108,25 @@ def test_an_unknown_source_is_our_own_mistake(frames):
     """It is found by the first run of the check's test."""
     with pytest.raises(ValueError, match="wishes"):
         read(frames, "wishes")
+
+
+def test_silent_minutes_are_those_that_are_not_stored(frames):
+    """Whatever a finding says of others; minutes before and behind a range are not in it."""
+    note_no_trade(
+        frames, "BTC", [TimeRange(START - 5 * MINUTE, START + 3 * MINUTE), TimeRange(SPAN.end, SPAN.end + MINUTE)]
+    )
+    around = TimeRange(START - 3 * MINUTE, SPAN.end)
+    assert offsets(read(frames, Source.SILENT, span=around)) == [-3, -2, -1]
+    assert offsets(read(frames, Source.ACCOUNTED, span=around)) == list(range(60))
+    store_minutes(frames, "BTC", minutes_frame([minute(n, START) for n in (-5, 62)]))
+    assert offsets(read(frames, Source.ACCOUNTED, span=around)) == [-5, -4, -3, -2, -1, *range(61), 62]
+
+
+@pytest.mark.parametrize("days", [1, 400])
+def test_the_newest_minute_and_the_neighbours_may_be_far(frames, days):
+    """They are looked for nearby first, and found wherever they are."""
+    far = START + timedelta(days=days)
+    assert offsets(reader(frames, now=far).read(Source.NEWEST, Wanted(ONE_MINUTE, SPAN))) == [59]
+    store_minutes(frames, "BTC", minutes_frame([minute(0, far)]))
+    between = TimeRange(SPAN.end + 5 * MINUTE, SPAN.end + 6 * MINUTE)
+    assert offsets(read(frames, Source.ACCOUNTED, span=between)) == [59, (far - START) // MINUTE]

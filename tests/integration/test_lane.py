@@ -1,6 +1,8 @@
 """The live lane as a process: who wakes it, what stops it, what it does without its database."""
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,13 +14,16 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from benchmarks.one_pass import differences
 from btc_core.model.candle import Candle, State
 from btc_core.model.timerange import MINUTE, TimeRange
 from btc_store.candles import confirm_candles, upsert_candles
 from btc_store.connection import connect
 from btc_store.frames import open_frames
 from live import lane
-from tests.derivation import minute, minutes_frame, put_minutes
+from live.plan import plan_of
+from tests.derivation import minute, minutes_frame, put_minutes, store_minutes
+from tests.live_lane import end_state, one_pass, settle
 
 ROOT = Path(__file__).resolve().parents[2]
 START = datetime(2024, 5, 3, tzinfo=UTC)
@@ -158,6 +163,55 @@ async def test_a_lane_outlives_its_connections(connection, settings, monkeypatch
                 await until(n_candles(connection, 4 * n))
             await connection.fetchval(end_all)
         await until(n_candles(connection, 16))
+
+
+async def test_a_lane_outlives_a_database_that_freezes(connection, settings, database_url):
+    """The server stops answering in the middle, and goes on: nothing is lost, nothing is there twice."""
+    sessions = """SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+                  AND backend_type = 'client backend'"""
+    await upsert_candles(connection, [candle(n) for n in range(6)])
+    async with running(settings):
+        await until(n_candles(connection, 2))
+        frozen = [row["pid"] for row in await connection.fetch(sessions)]
+        assert len(frozen) == 2, "one that listens and one that looks"
+        try:
+            for pid in frozen:
+                os.kill(pid, signal.SIGSTOP)
+            await upsert_candles(connection, [candle(n) for n in range(6, 60)])
+            with pytest.raises(TimeoutError):
+                await until(n_candles(connection, 20), seconds=1)
+        finally:
+            for pid in frozen:
+                os.kill(pid, signal.SIGCONT)
+        await until(n_candles(connection, 20))
+    with open_frames(database_url) as frames:
+        plan, now = plan_of(settings.config), settings.now()
+        settle(frames, plan, now=now)
+        store_minutes(frames, "ONE", minutes_frame([minute(n, START) for n in range(60)]))
+        one_pass(frames, plan, "ONE", [TimeRange(START, START + 60 * MINUTE)], now=now)
+        assert differences(end_state(frames, "BTC"), end_state(frames, "ONE")) == {}
+
+
+async def test_what_was_derived_is_checked_when_it_is_quiet(connection, settings, monkeypatch):
+    """Behind the decisions; and on a market that is never quiet, after some seconds all the same."""
+    monkeypatch.setattr(lane, "QUIET_SECONDS", 0.05)
+
+    def n_checks(n: int) -> Callable:
+        async def asked() -> bool:
+            return await connection.fetchval("SELECT count(*) FROM outbox WHERE check_name = 'sums'") >= n
+
+        return asked
+
+    await upsert_candles(connection, [candle(n) for n in range(6)])
+    async with running(settings):
+        await until(n_checks(1))
+        monkeypatch.setattr(lane, "QUIET_SECONDS", 60.0)
+        monkeypatch.setattr(lane, "CHECK_SECONDS", 0.2)
+        seen, minutes = await connection.fetchval("SELECT count(*) FROM outbox WHERE check_name = 'sums'"), 6
+        async with asyncio.timeout(SECONDS):
+            while not await n_checks(seen + 1)():
+                minutes += 3
+                await upsert_candles(connection, [candle(n) for n in range(minutes - 3, minutes)])
 
 
 async def test_a_lane_without_a_database_waits(settings_for, monkeypatch, caplog):

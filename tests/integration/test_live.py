@@ -10,6 +10,8 @@ from threading import Barrier
 import polars as pl
 import pytest
 
+from benchmarks.one_pass import differences, outcome
+from btc_core.gaps import gaps_between
 from btc_core.model.interval import parse_interval
 from btc_core.model.timerange import MINUTE, TimeRange
 from btc_store.frames import Frames, open_frames
@@ -17,8 +19,19 @@ from btc_store.live_state import see_lane
 from btc_store.outbox import read_outbox
 from live.plan import plan_of
 from live.work import REACH, look
-from tests.derivation import differences, made_minutes, minute, minutes_frame, outcome, query, store_minutes, written
-from tests.live_lane import between, end_state, one_pass, settle, small_config
+from tests.derivation import (
+    copy_no_trade,
+    heal_minutes,
+    made_minutes,
+    minute,
+    minutes_frame,
+    note_no_trade,
+    put_minutes,
+    query,
+    store_minutes,
+    written,
+)
+from tests.live_lane import between, end_state, one_pass, posted, settle, small_config
 
 # The open of a candle of 3m and of 37m, three days before the end of a month.
 START = parse_interval("111m").floor(datetime(2021, 1, 29, tzinfo=UTC))
@@ -45,29 +58,42 @@ def reports(frames: Frames) -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_market_that_comes_in_bit_by_bit_ends_as_one_pass_does(frames, seed):
-    """In steps of any length, with gaps, late and corrected minutes: the tables of one pass over the end (law 5)."""
+    """In steps of any length, with gaps, late and corrected minutes, and with words about minutes without trades.
+
+    Some of those come before the row that refutes them. In the end the tables are those of one pass (law 5).
+    """
     chance = Random(seed)
     minutes = made_minutes(SPAN, chance, n_gaps=25)
     late = minutes.sample(fraction=0.02, seed=seed)
     wrong = minutes.sample(n=20, seed=seed + 1).with_columns(close=pl.col("low"))
     told = pl.concat([wrong, minutes.join(wrong, on="time", how="anti").join(late, on="time", how="anti")]).sort("time")
-    now = SPAN.start + timedelta(hours=6)
-    store_minutes(frames, "BTC", between(told, SPAN.start, now))
+    quiet = {
+        gap: gap.end + chance.choice([1, 3, 30, 3000]) * MINUTE
+        for gap in gaps_between(told["time"])
+        if chance.random() < 0.5
+    }
+    now = SPAN.start
     while now < SPAN.end:
         end = now + chance.choice([1, 1, 1, 2, 5, 37, 600]) * MINUTE
         store_minutes(frames, "BTC", between(told, now, end))
+        note_no_trade(frames, "BTC", [gap for gap, at in quiet.items() if now < at <= end])
         now = end
         settle(frames, PLAN, now=now)
     for part in (late, minutes.join(wrong, on="time", how="semi")):
         for some in part.sample(fraction=1.0, shuffle=True, seed=seed).iter_slices(7):
-            store_minutes(frames, "BTC", some.sort("time"))
+            heal_minutes(frames, "BTC", some.sort("time"))
             settle(frames, PLAN, now=now)
+    note_no_trade(frames, "BTC", [gap for gap, at in quiet.items() if at > now])
+    settle(frames, PLAN, now=now)
     now += timedelta(days=40)
     settle(frames, PLAN, now=now)
     store_minutes(frames, "ONE", minutes)
+    copy_no_trade(frames, "BTC", "ONE")
     one_pass(frames, PLAN, "ONE", [SPAN], now=now)
     assert differences(end_state(frames, "BTC"), end_state(frames, "ONE")) == {}
-    assert outcome(frames, "BTC")["decisions"].height > 1000
+    said = outcome(frames, "BTC")["decisions"]
+    assert said.height > 1000
+    assert said["indicator_snapshot"].str.contains("no_trade_minutes").sum() > 10
 
 
 def test_a_lane_that_was_down_catches_up(frames):
@@ -109,38 +135,102 @@ def test_a_candle_waits_for_minutes_that_may_still_come(frames):
     assert query(frames, words, start + timedelta(hours=3)).rows() == [(0, "live"), (1, "live")]
 
 
+def test_minutes_known_to_be_without_trades_are_not_missing(frames):
+    """A skipped candle is decided on once it is known why it lacks minutes, by itself, and nothing else is derived."""
+    hour = parse_interval("1h")
+    start = hour.floor(START)
+    rows = [minute(n, start, price=100 + n) for n in range(360) if not 190 <= n < 200]
+    store_minutes(frames, "BTC", minutes_frame(rows))
+    settle(frames, PLAN, now=start + timedelta(hours=6))
+    decided = "SELECT time FROM decisions WHERE interval = '1h' AND revision = 0 ORDER BY 1"
+    skipped = "SELECT start_time FROM data_quality WHERE interval = '1h' AND kind = 'gap' AND resolved_at IS NULL"
+    fourth = start + timedelta(hours=3)
+    assert fourth not in query(frames, decided)["time"]
+    assert query(frames, skipped)["start_time"].to_list() == [fourth]
+    before, n_reports = written(frames, "BTC"), len(reports(frames))
+    note_no_trade(frames, "BTC", [TimeRange(start + 190 * MINUTE, start + 200 * MINUTE)])
+    assert [done.symbol for done in settle(frames, PLAN, now=start + timedelta(hours=6))] == ["BTC"]
+    assert fourth in query(frames, decided)["time"]
+    assert query(frames, skipped).is_empty()
+    after = written(frames, "BTC")
+    # Candles are as they were; the words that are new or other are on candles that lack minutes.
+    assert differences({"candles": after["candles"]}, {"candles": before["candles"]}) == {}
+    new = after["decisions"].join(before["decisions"], on=before["decisions"].columns, how="anti", nulls_equal=True)
+    assert all("no_trade_minutes" in text for text in new["indicator_snapshot"].to_list())
+    assert set(new["interval"]) == {"3m", "37m", "1h"}
+    told = reports(frames)[n_reports:]
+    assert ("materialization", "decisions/ma", "2021-01-01|BTC") in told
+    with frames.transaction():
+        posted = [each.report for each in read_outbox(frames, after=0, most=100)][n_reports:]
+    of = {report.asset_key: report for report in posted if report.kind == "materialization"}
+    # Three of 3m, of which two have no minute at all; one of 37m.
+    assert of["candles/3m"].metadata["dagster/partition_row_count"] == 2
+    assert of["candles/37m"].metadata["dagster/partition_row_count"] == 1
+    assert settle(frames, PLAN, now=start + timedelta(hours=6)) == []
+
+
 def test_the_reports_name_what_was_derived(frames):
-    """Minutes, candles, indicators with their check, decisions; each month's own, with what was done."""
+    """Minutes, candles, indicators, decisions with the checks of every run; each month's own, with what was done."""
     store_minutes(frames, "BTC", made_minutes(SPAN, Random(4), n_gaps=0))
     settle(frames, PLAN, now=SPAN.end)
     january, february = "2021-01-01|BTC", "2021-02-01|BTC"
     told = reports(frames)
-    assert ("materialization", "candles/1m", january) in told
     # The week that ends with the month is the month's.
     assert ("materialization", "candles/1w", january) in told
     assert ("materialization", "candles/1w", february) not in told
     for partition in (january, february):
-        for key in ("candles/3m", "candles/1d", "indicators/37m", "decisions/ma", "decisions/ma44"):
+        for key in ("candles/1m", "candles/3m", "candles/1d", "indicators/37m", "decisions/ma", "decisions/ma44"):
             assert told.count(("materialization", key, partition)) == 1
-        assert told.count(("check", "indicators/37m", partition)) == 1
-    with frames.transaction():
-        posted = [each.report for each in read_outbox(frames, after=0, most=100)]
-    of = {(report.kind, report.asset_key, report.partition): report for report in posted}
-    rows = of["materialization", "candles/1d", january].metadata["dagster/partition_row_count"]
+    of = {(r.kind, r.asset_key, r.check_name, r.partition): r for r in posted(frames)}
+    rows = of["materialization", "candles/1d", None, january].metadata["dagster/partition_row_count"]
     assert rows == len([row for row in outcome(frames, "BTC")["candles"].rows() if row[0] == "1d"]) - 1
-    assert of["check", "indicators/37m", january].passed
+    named = {(r.asset_key, r.check_name) for r in posted(frames) if r.kind == "check" and r.partition == february}
+    candles = {(f"candles/{interval}", "sums") for interval in PLAN.intervals if interval.label not in ("1w", "1M")}
+    minutes, guards = {("candles/1m", "gaps"), ("candles/1m", "ohlc")}, {("indicators/3m", "complete")}
+    assert named == candles | minutes | guards | {("indicators/37m", "complete"), ("candles/148m", "four_37m")}
+    assert all(report.passed for report in posted(frames) if report.kind == "check")
+    # A result that comes before its materialisation would look as if it were of the one before.
+    for key in {report.asset_key for report in posted(frames)}:
+        kinds = [r.kind for r in posted(frames) if (r.asset_key, r.partition) == (key, january)]
+        assert kinds == sorted(kinds, reverse=True)
 
 
 def test_a_check_shows_which_minutes_are_missing(frames):
-    """A candle that will not be whole is a warning, with its minutes in a table."""
+    """A candle that will not be whole is a warning, with a table; the gap is a finding until it heals."""
     rows = [minute(n, START) for n in range(111) if n != 40]
+    now = START + timedelta(hours=5)
     store_minutes(frames, "BTC", minutes_frame(rows))
-    settle(frames, PLAN, now=START + timedelta(hours=5))
-    with frames.transaction():
-        checks = [each.report for each in read_outbox(frames, after=0, most=100) if each.report.check_name]
-    (check,) = [report for report in checks if report.asset_key == "indicators/37m"]
-    assert (check.passed, check.severity) == (False, "WARN")
-    assert [record["minutes"] for record in check.metadata["missing"]] == [36]
+    settle(frames, PLAN, now=now)
+    said = {(report.asset_key, report.check_name): report for report in posted(frames) if report.kind == "check"}
+    complete, gaps = said["indicators/37m", "complete"], said["candles/1m", "gaps"]
+    assert (complete.passed, complete.severity) == (False, "WARN")
+    assert [record["minutes"] for record in complete.metadata["which"]] == [36]
+    assert (gaps.passed, gaps.metadata["missing minutes"]) == (False, 1)
+    found = "SELECT start_time FROM data_quality WHERE kind = 'gap' AND interval = '1m' AND resolved_at IS NULL"
+    assert query(frames, found)["start_time"].to_list() == [START + 40 * MINUTE]
+    store_minutes(frames, "BTC", minutes_frame([minute(40, START)]))
+    settle(frames, PLAN, now=now)
+    assert query(frames, found).is_empty()
+    assert [report.passed for report in posted(frames) if report.check_name == "gaps"] == [False, True]
+
+
+def test_decisions_do_not_wait_for_checks_and_no_check_is_lost(frames):
+    """They are made by a later look, of the same lane or, where it died in between, of the next one."""
+    store_minutes(frames, "BTC", minutes_frame([minute(n, START) for n in range(111) if n != 40]))
+    now = START + timedelta(hours=5)
+    assert look(frames, PLAN, now=now)
+    assert outcome(frames, "BTC")["decisions"].height
+    assert [report.asset_key for report in posted(frames) if report.kind == "check"] == []
+    assert look(frames, PLAN, now=now) is None
+    # Whoever asks what the lane has not done yet is told of it: the Dagster lane, if this one is dead for good.
+    assert see_lane(frames).pending("BTC")["37m"][0][0] == START
+    with pytest.raises(RuntimeError):
+        look(Failing(frames, after=1), PLAN, now=now, is_quiet=True)
+    assert query(frames, "SELECT count(*) FROM data_quality WHERE interval = '1m'").item() == 0
+    assert look(frames, PLAN, now=now, is_quiet=True)
+    assert look(frames, PLAN, now=now, is_quiet=True) is None
+    assert query(frames, "SELECT count(*) FROM data_quality WHERE interval = '1m'").item() == 1
+    assert "37m" not in see_lane(frames).pending("BTC") or see_lane(frames).pending("BTC")["37m"] == []
 
 
 class Failing(Frames):
@@ -150,9 +240,9 @@ class Failing(Frames):
         super().__init__(frames._connection)
         self.n_left = after
 
-    def run(self, name: str, *values) -> int:
+    def run(self, name: str, *values, **tables) -> int:
         """Execute a statement that writes, then perhaps fail."""
-        n_rows = super().run(name, *values)
+        n_rows = super().run(name, *values, **tables)
         self.n_left -= 1
         if self.n_left == 0:
             raise RuntimeError("the lane dies")
@@ -236,6 +326,35 @@ def test_symbols_are_worked_on_one_after_the_other(frames):
     done = settle(frames, BOTH, now=START + timedelta(hours=8))
     assert [each.symbol for each in done] == ["BTC", "ETH"]
     assert outcome(frames, "XRP")["candles"].height == 0
+
+
+def test_twenty_symbols_that_close_together_are_derived_each_for_itself(frames):
+    """Twenty at the same minute: a look each, none twice, and each ends as if it were alone (issue 4, part 9)."""
+    names = [f"S{n:02}" for n in range(20)]
+    plan = plan_of(small_config(*names))
+    span = TimeRange(START, START + timedelta(minutes=111))
+    minutes = {name: made_minutes(span, Random(n), n_gaps=0) for n, name in enumerate(names)}
+    for name in names:
+        store_minutes(frames, name, between(minutes[name], span.start, span.end - MINUTE))
+    settle(frames, plan, now=span.end - MINUTE)
+    n_reports = len(posted(frames))
+    with frames.transaction():
+        for name in names:
+            put_minutes(frames, name, between(minutes[name], span.end - MINUTE, span.end))
+    assert sorted(done.symbol for done in settle(frames, plan, now=span.end)) == names
+    decided = [
+        r.partition for r in posted(frames)[n_reports:] if (r.asset_key, r.kind) == ("decisions/ma", "materialization")
+    ]
+    assert sorted(decided) == [f"2021-01-01|{name}" for name in names]
+    # When nothing is waited for any more.
+    later = span.end + timedelta(hours=1)
+    settle(frames, plan, now=later)
+    for name in names:
+        other = f"{name} alone"
+        store_minutes(frames, other, minutes[name])
+        one_pass(frames, plan, other, [span], now=later)
+        assert differences(end_state(frames, name), end_state(frames, other)) == {}
+    assert outcome(frames, "S00")["decisions"].height > 30
 
 
 def test_a_look_without_news_writes_its_time_alone(frames):

@@ -15,10 +15,11 @@ from resources.timescale import Timescale
 from sensors.pending import Cursor
 from sensors.requests import RANGE_END, RANGE_START, touched_of
 from tests.dagster_runs import QUIET, days, definitions
-from tests.derivation import made_minutes, store_minutes
+from tests.derivation import made_minutes, note_no_trade, query, store_minutes
 
 START = datetime(2024, 5, 3, tzinfo=UTC)
 SPAN = days(START, 3)
+SYMBOLS = ["BTC", *(f"S{n:02}" for n in range(1, 20))]
 
 
 class Market:
@@ -52,10 +53,11 @@ class Market:
                 raise_on_error=False,
             )
 
-    def store(self, minutes):
+    def store(self, minutes, *symbols):
         """Write minutes, as the collector or an import does."""
         with open_frames(self.settings.database_url) as frames:
-            store_minutes(frames, "BTC", minutes)
+            for symbol in symbols or ["BTC"]:
+                store_minutes(frames, symbol, minutes)
 
 
 @pytest.fixture
@@ -63,6 +65,14 @@ def market(database_url, settings_for):
     """An empty market."""
     with dg.DagsterInstance.ephemeral() as instance:
         yield Market(settings_for(database_url), instance)
+
+
+@pytest.fixture
+def many(database_url, settings_for):
+    """An empty market with twenty symbols, an hour after the first minute; its clock hardly moves."""
+    clock = f"{(START + 60 * MINUTE).timestamp()},{datetime.now(UTC).timestamp()},0.001"
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Market(settings_for(database_url, BTC_SYMBOLS=",".join(SYMBOLS), BTC_CLOCK=clock), instance)
 
 
 @pytest.fixture
@@ -122,6 +132,31 @@ def test_a_corrected_minute_touches_its_range_alone(market, minutes):
     assert not market.tick().run_requests
 
 
+def test_minutes_known_to_be_without_trades_are_derived_again(market, minutes):
+    """A candle that was skipped for them is decided on, by a run for their range alone (law 4)."""
+    first = START + 2480 * MINUTE
+    quiet = TimeRange(first, first + 20 * MINUTE)
+    market.store(minutes.filter(~pl.col("time").is_between(quiet.start, quiet.end, closed="left")))
+    market.launch(market.tick().run_requests[0])
+    market.tick()
+    skipped = (
+        "SELECT DISTINCT start_time FROM data_quality WHERE kind = 'gap' AND details ? 'strategy'"
+        " AND resolved_at IS NULL AND interval = '37m' AND start_time < $1 ORDER BY 1"
+    )
+    with open_frames(market.settings.database_url) as frames:
+        short = query(frames, skipped, quiet.end)["start_time"].to_list()
+        assert short
+        note_no_trade(frames, "BTC", [quiet])
+    (request,) = market.tick().run_requests
+    assert set(map(tuple, touched_of(request.tags).values())) == {(quiet,)}
+    assert market.launch(request).success
+    with open_frames(market.settings.database_url) as frames:
+        assert query(frames, skipped, quiet.end).is_empty()
+        said = "SELECT DISTINCT time FROM decisions WHERE interval = '37m' AND time >= $1 AND time <= $2 ORDER BY 1"
+        assert query(frames, said, short[0], short[-1])["time"].to_list() == short
+    assert not market.tick().run_requests
+
+
 def test_a_failed_run_is_asked_for_again(market, minutes):
     """Its minutes are pending again, and asked for at a later time: nothing that was stored is ever lost."""
     market.store(minutes)
@@ -150,3 +185,40 @@ def test_minutes_before_the_first_partition_are_left_alone(market, minutes):
     market.store(minutes)
     (request,) = market.tick().run_requests
     assert request.tags[RANGE_START] == "2024-05-01|BTC"
+
+
+def test_twenty_symbols_that_close_together_are_one_run(many, minutes):
+    """A run costs seconds whatever it does: what changed alike is derived together, all of it and nothing else."""
+    many.store(minutes[:45], *SYMBOLS)
+    (request,) = many.tick().run_requests
+    assert (request.tags[RANGE_START], request.tags[RANGE_END]) == ("2024-05-01|BTC", "2024-05-01|S19")
+    result = many.launch(request)
+    assert result.success
+    made = {m.partition for m in result.asset_materializations_for_node("candles")}
+    assert made == {f"2024-05-01|{symbol}" for symbol in SYMBOLS}
+    with open_frames(many.settings.database_url) as frames:
+        counts = query(frames, "SELECT symbol, count(*) FROM candles WHERE interval = '5m' GROUP BY 1 ORDER BY 1")
+        assert counts.rows() == [(symbol, 9) for symbol in SYMBOLS]
+    assert not many.tick().run_requests
+
+
+def test_a_symbol_that_changed_otherwise_has_its_own_run(many, minutes):
+    """A run is about symbols beside each other: the one with a hole stands between two of them."""
+    many.store(minutes[:45], *SYMBOLS[:7], *SYMBOLS[8:])
+    many.store(minutes[:45].filter(pl.col("time") != START + 20 * MINUTE), SYMBOLS[7])
+    data = many.tick()
+    ends = [(request.tags[RANGE_START][11:], request.tags[RANGE_END][11:]) for request in data.run_requests]
+    assert ends == [("BTC", "S06"), ("S07", "S07"), ("S08", "S19")]
+    assert len(data.asset_events) == len(SYMBOLS)
+
+
+def test_a_symbol_whose_run_failed_keeps_no_other_waiting(many, minutes):
+    """After a run that failed each of its symbols is asked for alone: the others are done, whatever one of them has."""
+    many.store(minutes[:45], *SYMBOLS[:3])
+    assert len(many.tick().run_requests) == 1
+    many.tick()
+    cursor = msgspec.json.decode(many.cursor, type=Cursor)
+    for state in cursor.symbols.values():
+        state.retry_at = datetime.now(UTC) - timedelta(seconds=1)
+    many.cursor = msgspec.json.encode(cursor).decode()
+    assert [request.tags[RANGE_START][11:] for request in many.tick().run_requests] == SYMBOLS[:3]

@@ -13,6 +13,7 @@ from btc_core.model.timerange import TimeRange
 from btc_store.frames import Frames, open_frames
 from btc_store.live_state import served
 from btc_store.outbox import Report, prune_outbox, read_outbox, write_outbox
+from btc_store.settings import project_root
 from live.plan import plan_of
 from resources.timescale import Timescale
 from sensors.new_candles import LANE_SECONDS, Watch, build_new_candles_sensor
@@ -41,10 +42,13 @@ def settings(database_url, settings_for):
 
 
 @pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    """An instance of Dagster in memory."""
-    with dg.DagsterInstance.ephemeral() as opened:
-        yield opened
+def instance(database_url, monkeypatch) -> Iterator[dg.DagsterInstance]:
+    """The instance that dagster.yaml describes: its storage takes results of partitions."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with dg.DagsterInstance.from_config(str(project_root())) as opened:
+            yield opened
 
 
 def candles(n: int, *, key: str = "candles/37m", partition: str = MAY) -> Report:
@@ -142,11 +146,40 @@ def test_the_sensor_shows_each_report_once(frames, settings, instance):
     assert (failed.passed, failed.severity, failed.description) == (False, dg.AssetCheckSeverity.WARN, "said so")
     assert failed.metadata["missing"].records[0].data["minutes"] == 36
     assert passed.passed
+    assert failed.partition == passed.partition == MAY
     for event in data.asset_events:
         instance.report_runless_asset_event(event)
     assert instance.get_materialized_partitions(dg.AssetKey(["candles", "37m"])) == {MAY}
     again = tick(sensor, settings, instance, data.cursor)
     assert (again.asset_events, again.cursor) == ([], data.cursor)
+
+
+def test_a_check_says_of_each_month_what_it_said_last(frames, settings, instance):
+    """Told again and again, behind each materialisation: never "not checked", and every word stays in its history."""
+    key, sensor, cursor = dg.AssetCheckKey(dg.AssetKey(["indicators", "37m"]), "complete"), build_outbox_sensor(), None
+    statuses = []
+    for passed in (True, False, True):
+        post(frames, candles(1, key="indicators/37m"), check(passed=passed))
+        data = tick(sensor, settings, instance, cursor)
+        cursor = data.cursor
+        for event in data.asset_events:
+            instance.report_runless_asset_event(event)
+        (info,) = [
+            each
+            for each in instance.event_log_storage.get_asset_check_partition_info([key])
+            if each.partition_key == MAY
+        ]
+        assert info.is_current
+        statuses.append(info.latest_execution_status.value)
+    assert statuses == ["SUCCEEDED", "FAILED", "SUCCEEDED"]
+    assert len(instance.event_log_storage.get_asset_check_execution_history(key, limit=10)) == 3
+
+
+def test_a_result_that_is_said_again_is_shown_once(frames, settings, instance):
+    """A lane that catches up tells hundreds; what changed in between is shown."""
+    post(frames, *(check(passed=passed) for passed in (True, True, False, False, False, True)))
+    data = tick(build_outbox_sensor(), settings, instance, None)
+    assert [event.passed for event in data.asset_events] == [True, False, True]
 
 
 def test_a_tick_takes_so_many_at_most(frames, settings, instance):
@@ -170,7 +203,10 @@ def test_what_the_lane_reports_is_known_to_dagster(frames, settings):
     checks = {
         dg.AssetCheckKey(dg.AssetKey(r.asset_key.split("/")), r.check_name) for r in reports if r.check_name is not None
     }
-    assert dg.AssetCheckKey(dg.AssetKey(["indicators", "37m"]), "complete") in checks
+    assert {
+        dg.AssetCheckKey(dg.AssetKey(key.split("/")), name)
+        for key, name in (("indicators/37m", "complete"), ("candles/1m", "gaps"), ("candles/148m", "four_37m"))
+    } <= checks
     assert checks <= graph.asset_check_keys
     for report in reports:
         assert graph.get(dg.AssetKey(["candles", "37m"])).partitions_def.has_partition_key(report.partition)

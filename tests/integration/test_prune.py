@@ -189,7 +189,7 @@ def test_reported_events_go_but_for_the_newest(history, prune, instance):
         tags = {"dagster/partition/month": month}
         instance.report_runless_asset_event(dg.AssetMaterialization(KEY, partition=month, tags=tags))
     for _ in range(50):
-        # Of those with a partition the storage takes one without a run, the second breaks its unique index.
+        # As those of a partition, which give it up to the next one.
         instance.report_runless_asset_event(
             dg.AssetCheckEvaluation(asset_key=KEY, check_name="gaps", passed=True, metadata={})
         )

@@ -222,8 +222,7 @@ BAD = pl.DataFrame(
 def put_candles(frames: Frames, interval: Interval, candles: pl.DataFrame) -> None:
     """Store derived candles."""
     with frames.transaction():
-        frames.put("incoming", candles)
-        frames.run("upsert_derived", "BTC", interval.label)
+        frames.run("upsert_derived", "BTC", interval.label, incoming=candles)
 
 
 def judged(frames: Frames, *names: str, interval: Interval, within: TimeRange, **more: object) -> list[int]:
@@ -325,13 +324,18 @@ def say(frames: Frames, signal: str, exposure: float, *, run: str, late: timedel
     close = START + timedelta(hours=1)
     spoken = pl.DataFrame(
         {"time": [START], "close_time": [close], "seq": [0], "signal": [signal], "confidence": [1.0]}
-        | {"exposure": [exposure], "price": [100.0], "indicator_snapshot": ['{"close": 100.0}']},
-        schema_overrides={"time": pl.Datetime("us", "UTC"), "close_time": pl.Datetime("us", "UTC"), "seq": pl.Int16},
+        | {
+            "exposure": [exposure],
+            "price": [100.0],
+            "indicator_snapshot": ['{"close": 100.0}'],
+            "data_revision": [close],
+        },
+        schema_overrides={"seq": pl.Int16}
+        | dict.fromkeys(("time", "close_time", "data_revision"), pl.Datetime("us", "UTC")),
     )
     with frames.transaction():
-        frames.put("incoming", spoken)
-        frames.run("insert_decisions", *STREAM, "{}", run, "1", close + late)
-        record_corrections(frames, STREAM)
+        frames.run("insert_decisions", *STREAM, "{}", run, "1", close + late, incoming=spoken)
+        record_corrections(frames, STREAM, spoken)
 
 
 def test_a_live_decision_that_is_contradicted_is_a_finding(frames):

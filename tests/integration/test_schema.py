@@ -21,7 +21,7 @@ from btc_store.schema import revisions, upgrade
 
 START = datetime(2025, 2, 14, 8, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-HEAD = "0003"
+HEAD = "0004"
 
 MIGRATIONS = Path(migrations.__file__).parent
 
@@ -107,6 +107,9 @@ async def test_an_upgrade_keeps_what_is_stored(empty_database_url):
         after = [await connection.fetch(f"SELECT * FROM {table}") for table in tables]
         assert [sorted(rows) for rows in after] == [sorted(rows) for rows in before]
         await connection.execute("UPDATE candles SET close = 100.5 WHERE time = $1", START)
+        # What was known of minutes without trades is news: decisions waited for them before.
+        noted = await connection.fetch("SELECT symbol, start_time, end_time, change FROM no_trade_changes")
+        assert [tuple(row) for row in noted] == [("BTC", START + 3 * MINUTE, START + 4 * MINUTE, 1)]
         reasons = await connection.fetch("SELECT reason FROM candle_revisions ORDER BY revision")
         assert [row["reason"] for row in reasons] == ["newer values from rest", "conflict"]
 

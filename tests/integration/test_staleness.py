@@ -29,7 +29,7 @@ def look(database_url, settings_for):
         clock = f"{instant.timestamp()},{datetime.now(UTC).timestamp()},0.001"
         settings = settings_for(database_url, BTC_CLOCK=clock)
         placed = place_checks(settings.config, load_checks())
-        sensor = build_staleness_sensor(build_present_results(placed, ["BTC"]))
+        sensor = build_staleness_sensor(build_present_results(placed, ["BTC", "ETH"]))
         with (
             dg.DagsterInstance.ephemeral() as instance,
             dg.build_sensor_context(
@@ -39,7 +39,7 @@ def look(database_url, settings_for):
             data = sensor.evaluate_tick(context)
         cursor[0] = data.cursor
         told.extend(data.asset_events)
-        return [(event.metadata["partition"].value, event.passed, event.severity.value) for event in data.asset_events]
+        return [(event.description, event.passed, event.severity.value) for event in data.asset_events]
 
     at.told = told
     return at
@@ -64,12 +64,22 @@ def test_it_tells_when_the_answer_changes(look, database_url):
     """Fresh, late, silent, back again; the finding opens and closes with it, over the end of a month too."""
     with open_frames(database_url) as frames:
         store_minutes(frames, "BTC", minutes_frame([minute(n, START) for n in range(5)]))
-        assert look(START + 6 * MINUTE) == [("2024-03-01|BTC", True, "WARN")]
+        assert look(START + 6 * MINUTE) == [("nothing is wrong", True, "WARN")]
         assert look(START + 7 * MINUTE) == []
-        assert look(START + 9 * MINUTE) == [("2024-03-01|BTC", False, "WARN")]
-        assert look(START + 30 * MINUTE) == [("2024-04-01|BTC", False, "ERROR")]
+        assert look(START + 9 * MINUTE) == [("1 of 2 symbols: BTC", False, "WARN")]
+        assert look(START + 30 * MINUTE) == [("1 of 2 symbols: BTC", False, "ERROR")]
         assert look(START + 31 * MINUTE) == []
         store_minutes(frames, "BTC", minutes_frame([minute(n, START) for n in range(5, 32)]))
-        assert look(START + timedelta(minutes=33)) == [("2024-04-01|BTC", True, "WARN")]
+        assert look(START + timedelta(minutes=33)) == [("nothing is wrong", True, "WARN")]
         rows = query(frames, "SELECT severity, resolved_at IS NULL AS open FROM data_quality WHERE kind = 'stale'")
     assert rows.rows() == [("error", False)]
+
+
+def test_a_symbol_that_passes_hides_no_other(look, database_url):
+    """One result speaks of all symbols, as bad as the worst of them, with each in its table."""
+    with open_frames(database_url) as frames:
+        for symbol, n in (("BTC", 40), ("ETH", 5)):
+            store_minutes(frames, symbol, minutes_frame([minute(i, START) for i in range(n)]))
+        assert look(START + 41 * MINUTE) == [("1 of 2 symbols: ETH", False, "ERROR")]
+        assert look(START + 45 * MINUTE) == [("2 of 2 symbols: BTC, ETH", False, "ERROR")]
+    assert [record.data["symbol"] for record in look.told[-1].metadata["which"].value.records] == ["BTC", "ETH"]

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.one_pass import differences, outcome
+from btc_core.gaps import gaps_between
 from btc_core.model.interval import Interval
-from btc_core.model.timerange import MINUTE, TimeRange
+from btc_core.model.timerange import MINUTE, TimeRange, subtract_ranges
 from btc_core.partitions import candles_closed_in
 from btc_core.resample import resample
 from btc_store.changes import read_changes
@@ -23,13 +25,16 @@ from tests.derivation import (
     RULE,
     Pipeline,
     closed_spans,
-    differences,
+    copy_no_trade,
+    heal_minutes,
     made_minutes,
-    outcome,
+    note_no_trade,
+    query,
     shared_minutes,
     store_minutes,
     written,
 )
+from tests.live_lane import end_state
 from tests.property.strategies import intervals
 
 # A month's end and a Monday lie in it.
@@ -166,7 +171,10 @@ class House:
 @DATABASE
 @given(seed=st.integers(0, 2**32), how_often_runs_die=st.sampled_from([0.0, 0.05]))
 def test_the_sensor_over_a_clock_ends_as_one_pass_does(frames, seed, how_often_runs_die):
-    """Live: minutes arrive as time goes on, some late, some wrong at first, and runs die half way: the same tables."""
+    """Live: minutes arrive as time goes on, some late, some wrong at first, and runs die half way: the same tables.
+
+    Of some that are absent it is told, sooner or later, that nobody traded in them; a few of those come all the same.
+    """
     chance, symbol = random.Random(seed), f"LIVE{next(_names)}"
     minutes = made_minutes(SPAN, chance, n_gaps=20, longest_gap=100)
     house = House(frames, symbol, break_at=lambda: chance.random() < how_often_runs_die)
@@ -177,23 +185,39 @@ def test_the_sensor_over_a_clock_ends_as_one_pass_does(frames, seed, how_often_r
     arrivals = minutes.with_columns(at=pl.col("time") + pl.duration(minutes=pl.Series(delay)) + MINUTE)
     wrong = misread(minutes.sample(fraction=0.002, seed=chance.randrange(1000)), chance)
     first = pl.concat([arrivals.join(wrong, on="time", how="anti"), wrong.with_columns(at=pl.col("time") + MINUTE)])
+    told = arrivals.filter(pl.col("at") <= pl.col("time") + MINUTE)["time"]
+    quiet = {gap: gap.end + chance.choice([1, 5, 60, 2000]) * MINUTE for gap in gaps_between(told)}
+    quiet = {gap: at for gap, at in quiet.items() if chance.random() < 0.5}
     now = SPAN.start
     while now < SPAN.end + timedelta(days=2):
         step = timedelta(minutes=chance.choice([1, 2, 37, 200, 1500, 3000]))
         fresh = first.filter(pl.col("at").is_between(now, now + step, closed="right")).drop("at")
         right = arrivals.join(wrong, on="time", how="semi").with_columns(pl.col("at") + timedelta(hours=5))
         fixed = right.filter(pl.col("at").is_between(now, now + step, closed="right")).drop("at")
+        words = [gap for gap, at in quiet.items() if now < at <= now + step]
         now += step
         for batch in (fresh, fixed):
             if batch.height:
-                store_minutes(frames, symbol, batch)
+                heal_minutes(frames, symbol, batch)
                 house.look(now)
+        # What is stored meanwhile is not without trades.
+        note_no_trade(frames, symbol, subtract_ranges(words, stored_minutes(frames, symbol)))
+        house.look(now)
     house.break_at = lambda: False
     while house.look(LATER):
         pass
 
+    copy_no_trade(frames, symbol, f"{symbol}-ONE")
     one_pass(frames, f"{symbol}-ONE", minutes)
-    assert differences(outcome(frames, symbol), outcome(frames, f"{symbol}-ONE")) == {}
+    assert differences(end_state(frames, symbol), end_state(frames, f"{symbol}-ONE")) == {}
+
+
+def stored_minutes(frames: Frames, symbol: str) -> list[TimeRange]:
+    """Return the minutes of a symbol that are stored."""
+    times = query(frames, "SELECT time FROM candles WHERE symbol = $1 AND interval = '1m' ORDER BY time", symbol)[
+        "time"
+    ]
+    return subtract_ranges([SPAN], gaps_between(times, within=SPAN))
 
 
 def test_a_real_month_in_batches_ends_as_one_pass_does(frames, shared):

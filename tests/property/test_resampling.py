@@ -1,16 +1,14 @@
 """Law 4: larger candles are the exchange's own, and say how many minutes they were made of."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from btc_core.model.interval import parse_interval
-from btc_core.model.timerange import EPOCH, MINUTE, TimeRange
+from btc_core.model.timerange import EPOCH, MINUTE
 from btc_core.resample import CANDLE_SCHEMA, close_time, expected_minutes, open_time, resample
 from tests.derivation import minutes_frame, shared_minutes
 from tests.property.strategies import intervals, utc_times
@@ -90,58 +88,6 @@ def test_148m_is_exactly_four_37m(minutes):
 
 
 BTC = "candles/binance_btcusdt_1m_2021.parquet"
-ETH = "candles/binance_ethusdt_1m_2021-04-02_2021-06-15.parquet"
-HYPERLIQUID = "candles/hyperliquid_btc_1m_2025-07-21_2025-07-26.parquet"
-
-# The exchange restated these minutes later: candles of the time and minutes of today differ.
-RESTATED = [
-    TimeRange(datetime(2021, 1, 11, 8, tzinfo=UTC), datetime(2021, 1, 11, 8, 15, tzinfo=UTC)),
-    TimeRange(datetime(2021, 4, 22, 2, tzinfo=UTC), datetime(2021, 4, 22, 3, tzinfo=UTC)),
-    TimeRange(datetime(2021, 4, 23, 1, tzinfo=UTC), datetime(2021, 4, 23, 3, tzinfo=UTC)),
-]
-
-
-@dataclass(frozen=True)
-class Recorded:
-    """Candles that an exchange made itself, and the minutes they can be compared with."""
-
-    minutes: str
-    candles: str
-    label: str
-    n_candles: int
-    n_restated: int = 0
-
-
-RECORDED = [
-    Recorded(BTC, "reference/exchange_binance_btcusdt_5m_2021-01-01_2021-05-13.parquet", "5m", 38059, 17),
-    Recorded(BTC, "reference/exchange_binance_btcusdt_15m_2021-06-03_2021-07-03.parquet", "15m", 2879),
-    Recorded(BTC, "reference/exchange_binance_btcusdt_1h_2021-06-03_2021-07-03.parquet", "1h", 719),
-    Recorded(ETH, "reference/exchange_binance_ethusdt_5m_2021-04-02_2021-05-13.parquet", "5m", 11884, 16),
-    Recorded(ETH, "reference/exchange_binance_ethusdt_5m_2021-05-15_2021-06-15.parquet", "5m", 8889),
-    Recorded(ETH, "reference/exchange_binance_ethusdt_1h_2021-04-02_2021-06-15.parquet", "1h", 1783, 3),
-    # The recording of minutes begins inside a candle; what it holds whole is equal.
-    Recorded(HYPERLIQUID, "candles/hyperliquid_btc_5m_2025-03-14_2025-07-26.parquet", "5m", 1361),
-    Recorded(HYPERLIQUID, "candles/hyperliquid_btc_1h_2024-09-04_2025-07-26.parquet", "1h", 112),
-]
-
-
-@pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: recorded.candles.split("/")[1])
-def test_candles_are_the_exchanges_own(shared, recorded):
-    """The same candles, prices equal, volume to 1e-6, candles with missing minutes too; restated ones aside."""
-    interval = parse_interval(recorded.label)
-    minutes = shared_minutes(pl.read_parquet(shared / "data" / recorded.minutes))
-    theirs = pl.read_parquet(shared / "data" / recorded.candles)
-    first_whole = interval.floor(minutes["time"][0] + timedelta(minutes=interval.minutes - 1))
-    theirs = theirs.filter(pl.col("time") >= first_whole)
-    ours = resample(minutes, interval).filter(pl.col("time").is_between(theirs["time"][0], theirs["time"][-1]))
-    assert ours["time"].to_list() == theirs["time"].to_list()
-    assert ours.height == recorded.n_candles
-    pairs = ours.join(theirs, on="time", suffix="_theirs")
-    differ = [pl.col(name) != pl.col(f"{name}_theirs") for name in ("open", "high", "low", "close")]
-    differ.append((pl.col("volume") - pl.col("volume_theirs")).abs() > 1e-6 * pl.col("volume_theirs"))
-    odd = pairs.filter(pl.any_horizontal(differ))["time"].to_list()
-    assert [time for time in odd if not any(time in restated for restated in RESTATED)] == []
-    assert len(odd) == recorded.n_restated
 
 
 def test_leading_silence_does_not_open_a_candle(shared):

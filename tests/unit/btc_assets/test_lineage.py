@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from btc_assets import lineage
+from btc_assets.backtests import build_backtests
 from btc_assets.candles import MINUTES_KEY, build_candles, build_minutes, candles_key
 from btc_assets.decisions import build_decisions, decisions_key
 from btc_assets.indicators import build_indicators, indicators_key
@@ -18,13 +19,13 @@ CLOSE = dg.TableColumnDep(candles_key("37m"), "close")
 
 @pytest.fixture(scope="module")
 def specs():
-    """The specs of all assets but backtests, for the project's configuration."""
+    """The specs of all assets, for the project's configuration."""
     config = read_config(project_root() / "config.yaml")
     partitions = build_partitions(config)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assets = [build_candles(config, partitions), build_indicators(config, partitions)]
-        assets += build_decisions(config, partitions)
+        assets += [*build_decisions(config, partitions), *build_backtests(config, partitions)]
         return {spec.key: spec for asset in assets for spec in asset.specs} | {MINUTES_KEY: build_minutes(partitions)}
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from btc_core.errors import ConfigError
 from btc_core.model.clock import ClockScale
+from btc_core.plugins import plugin_names
 from btc_store.settings import load_settings, names_database, project_root, read_config, refuse_scaled_mainnet
 
 LOCAL = {"HYPERLIQUID_WS_URL": "ws://127.0.0.1:9000/ws", "HYPERLIQUID_API_URL": "http://127.0.0.1:9000/info"}
@@ -217,3 +218,21 @@ def test_the_repositorys_configuration_is_good():
     """config.yaml as it is shipped."""
     assert read_config(project_root() / "config.yaml").coin_of("BTC") == "BTC"
     assert project_root() == Path(__file__).resolve().parents[3]
+
+
+def test_strategies_of_one_s_own(tmp_path, monkeypatch):
+    """A folder beside the file that names it; one that is not there is told of, and none is read."""
+    import btc_core.strategies as package
+
+    monkeypatch.setattr(package, "__path__", list(package.__path__))
+    config = tmp_path / "config.yaml"
+    text = (project_root() / "config.yaml").read_text(encoding="utf-8")
+    config.write_text(f"strategies_path: mine\n{text}", encoding="utf-8")
+    assert f"strategies_path: expected a folder, found none at {tmp_path}/mine" in refusal({"BTC_CONFIG": str(config)})
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "own.py").write_text("raise SystemExit", encoding="utf-8")
+    try:
+        assert load_settings({"BTC_CONFIG": str(config)}).config.strategies_path == "mine"
+        assert "own" in plugin_names("btc_core.strategies")
+    finally:
+        plugin_names.cache_clear()

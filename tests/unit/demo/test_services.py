@@ -23,7 +23,7 @@ def test_every_process_gets_addresses_and_home(tmp_path):
     """DAGSTER_HOME is the repository, where dagster.yaml is."""
     made = services(tmp_path)
     programs = [made.database(1), made.exchange(2, seed=7, coins="BTC"), made.importer("BTC"), made.collector()]
-    programs += [made.location(), made.daemon(), made.webserver()]
+    programs += [made.live(), made.location(), made.daemon(), made.webserver()]
     for program in programs:
         assert program.variables["DATABASE_URL"] == "postgresql://x"
         assert program.variables["DAGSTER_HOME"] == "/repository"

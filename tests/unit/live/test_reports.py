@@ -1,19 +1,15 @@
 """What the lane tells of its work."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import polars as pl
-
-from btc_core.model.interval import parse_interval
 from btc_core.model.timerange import TimeRange
 from btc_core.partitions import month_range
+from btc_store.checks import Result
 from btc_store.derive import Written
-from live.reports import MOST_RANGES, complete_check, materialization, minutes_report, partition_of
-from tests.derivation import candles_of_closes
+from live.reports import MOST_RANGES, check_report, materialization, minutes_report, partition_of
 
 START = datetime(2025, 2, 14, tzinfo=UTC)
-HOUR = parse_interval("1h")
-WAIT = timedelta(minutes=10)
 
 
 def span(first, end):
@@ -49,17 +45,19 @@ def test_the_minutes_are_reported_by_their_ends():
     assert report.metadata["range"] == "2025-02-14 00:00Z to 2025-02-14 04:00Z"
 
 
-def test_a_check_tells_missing_minutes_for_good_from_those_that_may_come():
-    """A warning and an error; whole candles pass."""
-    candles = candles_of_closes([1.0, 2.0, 3.0], HOUR, START)
-    short = candles.with_columns(minutes=pl.Series([60, 60, 56]))
-    end = START + timedelta(hours=3)
-
-    def judge(frame, now):
-        return complete_check("indicators/1h", "2025-02-01|BTC", frame, HOUR, now=now, wait=WAIT)
-
-    whole, late, early = judge(candles, end), judge(short, end + WAIT), judge(short, end)
-    assert (whole.passed, whole.metadata["description"]) == (True, "all 3 candles are complete")
-    assert "missing" not in whole.metadata
-    assert (late.passed, late.severity, early.severity) == (False, "WARN", "ERROR")
-    assert late.metadata["missing"] == [{"symbol": "BTC", "candle": "2025-02-14 02:00Z", "minutes": 56, "of": 60}]
+def test_a_check_is_reported_with_its_table():
+    """As the Dagster lane shows it: a sentence, figures and what was found; a mild fault is a warning."""
+    row = {"symbol": "BTC", "from": "2025-02-14 00:00Z", "minutes": 56}
+    bad = Result(
+        asset="candles/1h", check="sums", passed=False, is_error=True, text="1 finding", figures={"n": 1}, table=[row]
+    )
+    report = check_report(bad, "p")
+    assert (report.asset_key, report.check_name, report.passed, report.severity) == (
+        "candles/1h",
+        "sums",
+        False,
+        "ERROR",
+    )
+    assert report.metadata == {"description": "1 finding", "n": 1, "run": "live", "which": [row]}
+    good = check_report(replace(bad, passed=True, is_error=False, table=[]), "p")
+    assert (good.passed, good.severity, "which" in good.metadata) == (True, "WARN", False)

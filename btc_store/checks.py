@@ -1,0 +1,242 @@
+"""Which checks stand on which assets, what each is asked for in a month, and what its result says.
+
+Both lanes ask here, so a check has one history whoever makes it. Nothing here knows Dagster; how findings are kept is
+in ``btc_store.quality``.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from btc_core.check import FINDING_SCHEMA, NamedCheck, Subject, Summary, Turn, load_check
+from btc_core.config import Config
+from btc_core.model.interval import ONE_MINUTE, Interval, parse_interval
+from btc_core.model.timerange import EPOCH, TimeRange, format_time, merge_ranges
+from btc_core.parameters import Number
+from btc_core.partitions import Partition
+from btc_store.evidence import EvidenceReader
+from btc_store.frames import Frames
+from btc_store.quality import Scope, Verdict, judge
+
+COMPLETE = "complete"
+# A check's page shows a table: more rows than this help nobody, and a run of every few minutes stores few of them.
+MOST_ROWS, MOST_ROWS_OF_A_TOUCH = 200, 20
+_DAY = timedelta(days=1)
+
+Row = Mapping[str, str | int | float]
+
+
+@dataclass(frozen=True)
+class PlacedCheck:
+    """A check on one asset: of which intervals' candles, and whose decisions on them.
+
+    Attributes:
+        check: The question.
+        asset: With slashes: ``candles/37m``.
+        intervals: Of these candles.
+        strategy: Whose decisions; empty where it is about none.
+    """
+
+    check: NamedCheck
+    asset: str
+    intervals: tuple[Interval, ...]
+    strategy: str = ""
+
+    def scopes(self, partition: Partition, now: datetime) -> list[Scope]:
+        """Return what is to be judged in a partition."""
+        return [
+            Scope(self.check, interval, span, self.strategy)
+            for interval in self.intervals
+            for span in self._spans(partition, interval, now)
+        ]
+
+    def _spans(self, partition: Partition, interval: Interval, now: datetime) -> list[TimeRange]:
+        rule, reach = self.check.rule, self.check.reach
+        if rule.is_about_now:
+            return [TimeRange(EPOCH, now + _DAY)] if now in partition.month else []
+        spans = minutes_of(partition) if rule.subject == Subject.MINUTES else partition.spans(interval, now=now)
+        around = [TimeRange(span.start - reach, span.end + reach) for span in spans]
+        return merge_ranges([_days(span) for span in around] if rule.whole_days else around)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a check says of a partition.
+
+    Attributes:
+        asset: With slashes.
+        check: The name of the check.
+        passed: Whether nothing is wrong; ``is_error`` says how bad it is otherwise.
+        text: A sentence.
+        figures: Numbers, by what they count.
+        table: What was found, a row each, all with the same columns.
+    """
+
+    asset: str
+    check: str
+    passed: bool
+    is_error: bool
+    text: str
+    figures: Mapping[str, Number]
+    table: Sequence[Row] = field(default_factory=list[Row])
+
+
+def place_checks(config: Config, checks: Sequence[NamedCheck]) -> list[PlacedCheck]:
+    """Return every check on every asset that it belongs to, apart from those that are made in the asset's own step."""
+    return [each for check in checks if check.rule.turn != Turn.WITH_ASSET for each in _placed(config, check)]
+
+
+def evaluate(reader: EvidenceReader, partition: Partition, placed: Sequence[PlacedCheck]) -> list[Result]:
+    """Make checks in one partition and keep their findings; return a result for each, in their order.
+
+    A result speaks of the whole month: of what was looked at now, and of what is open since earlier looks.
+    """
+    scopes = [each.scopes(partition, reader.now) for each in placed]
+    asked_for = [scope for each in scopes for scope in each]
+    others = [each.check for each, asked in zip(placed, scopes, strict=True) if not asked]
+    verdicts, still_open = judge(reader, asked_for, within=partition.month, others=others)
+    # Where nothing was asked there is a result too: a check that a run has planned and not made is shown as skipped,
+    # over its earlier result.
+    return [
+        _result(each, partition, [verdict for verdict in verdicts if verdict.scope in asked], still_open)
+        for each, asked in zip(placed, scopes, strict=True)
+    ]
+
+
+def completeness(
+    frames: Frames, asset: str, interval: Interval, partitions: Sequence[Partition], *, now: datetime, wait: timedelta
+) -> Result:
+    """Judge derived candles: complete, incomplete for good, or still to be filled.
+
+    Args:
+        frames: The database.
+        asset: The indicators of the interval.
+        interval: The candles'.
+        partitions: What was derived.
+        now: The present instant of the market.
+        wait: How long missing minutes are waited for.
+    """
+    check = NamedCheck(COMPLETE, load_check(COMPLETE).rule, {"wait_minutes": wait.total_seconds() / 60})
+    verdicts: list[tuple[str, Verdict]] = []
+    for partition in partitions:
+        reader = EvidenceReader(frames=frames, symbol=partition.symbol, now=now)
+        scopes = [Scope(check, interval, span) for span in partition.spans(interval, now=now)]
+        verdicts += [(partition.symbol, verdict) for verdict in judge(reader, scopes, within=partition.month)[0]]
+    n_candles = sum(verdict.n_seen for _, verdict in verdicts)
+    n_short = sum(verdict.found.height for _, verdict in verdicts)
+    n_open = sum(int((verdict.found["severity"] == "error").sum()) for _, verdict in verdicts)
+    return Result(
+        asset=asset,
+        check=COMPLETE,
+        passed=not n_short,
+        is_error=n_open > 0,
+        text=_sentence(n_short, n_open, n_candles, wait),
+        figures={"candles": n_candles, "incomplete": n_short},
+        table=_alike([row for symbol, verdict in verdicts for row in _rows(verdict.found, symbol)][:MOST_ROWS]),
+    )
+
+
+def minutes_of(partition: Partition) -> list[TimeRange]:
+    """Return the minutes of a partition that a run is about."""
+    if partition.touched is None:
+        return [partition.month]
+    touched = merge_ranges([minutes for ranges in partition.touched.values() for minutes in ranges])
+    return [part for minutes in touched if (part := minutes.clip(partition.month))]
+
+
+def summarise(found: pl.DataFrame) -> Summary:
+    """Return how many findings there are, in words and as a figure."""
+    n = found.height
+    return (f"{n} finding{'s' if n > 1 else ''}" if n else "nothing is wrong"), {"findings": n}
+
+
+def _placed(config: Config, check: NamedCheck) -> Iterator[PlacedCheck]:
+    subject = check.rule.subject
+    kept = {label for entry in config.indicators.values() for label in entry.intervals}
+    match subject:
+        case Subject.MINUTES:
+            yield PlacedCheck(check, subject.value, (ONE_MINUTE,))
+        case Subject.DECISIONS:
+            for name, entry in config.strategies.items():
+                intervals = tuple(map(parse_interval, entry.intervals))
+                yield PlacedCheck(check, subject.value.replace("<strategy>", name), intervals, name)
+        case Subject.CANDLES | Subject.INDICATORS:
+            for interval in config.derived_intervals:
+                is_meant = not check.rule.intervals or interval.label in check.rule.intervals
+                if is_meant and (subject == Subject.CANDLES or interval.label in kept):
+                    yield PlacedCheck(check, subject.value.replace("<interval>", interval.label), (interval,))
+
+
+def _result(placed: PlacedCheck, partition: Partition, verdicts: Sequence[Verdict], still_open: pl.DataFrame) -> Result:
+    rule = placed.check.rule
+    faults = [verdict.fault for verdict in verdicts if verdict.fault]
+    if rule.kind is None:
+        found = pl.concat([pl.DataFrame(schema=FINDING_SCHEMA), *(verdict.found for verdict in verdicts)])
+    else:
+        found = _own(still_open, placed)
+    bad = found.filter(pl.col("severity") != "info")
+    text, figures = (rule.summarise or summarise)(found)
+    is_frequent = rule.turn == Turn.EVERY_RUN and partition.touched is not None
+    return Result(
+        asset=placed.asset,
+        check=placed.check.name,
+        passed=not bad.height and not faults,
+        is_error=not rule.is_mild and bool((bad["severity"] == "error").any()),
+        text=f"could not look: {faults[0]}" if faults else text,
+        figures={"looked at": sum(verdict.n_seen for verdict in verdicts), **figures},
+        table=_alike(_rows(found.tail(MOST_ROWS_OF_A_TOUCH if is_frequent else MOST_ROWS), partition.symbol)),
+    )
+
+
+def _rows(found: pl.DataFrame, symbol: str) -> list[Row]:
+    """Return findings as rows: which minutes or candles."""
+    rows: list[Row] = []
+    for start, end, details, severity in found.select(FINDING_SCHEMA.names()).iter_rows():
+        told = {k: v if isinstance(v, int | float) else str(v) for k, v in json.loads(details).items() if v is not None}
+        until = "still" if end is None else format_time(end)
+        rows.append({"symbol": symbol, "from": format_time(start), "to": until, "severity": severity, **told})
+    return rows
+
+
+def _alike(rows: Sequence[Row]) -> list[Row]:
+    """Return rows with the same columns, as a table has them."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [{name: row.get(name, "") for name in names} for row in rows]
+
+
+def _own(still_open: pl.DataFrame, placed: PlacedCheck) -> pl.DataFrame:
+    """Return the open findings that a check wrote, with its own word of their details."""
+    check, labels = placed.check, [interval.label for interval in placed.intervals]
+    mine = still_open.filter((pl.col("kind") == check.rule.kind) & pl.col("interval").is_in(labels))
+    rows = [
+        (start, end, json.dumps(told), severity)
+        for start, end, details, severity in mine.select(FINDING_SCHEMA.names()).iter_rows()
+        if (told := _told(json.loads(details), check.word)) is not None
+    ]
+    return pl.DataFrame(rows, schema=FINDING_SCHEMA, orient="row")
+
+
+def _told(details: Mapping[str, Mapping[str, object]], word: str) -> Mapping[str, object] | None:
+    if word:
+        return details.get(word)
+    return None if "strategy" in details else details
+
+
+def _days(span: TimeRange) -> TimeRange:
+    """Return the days (UTC) that hold a range."""
+    first = span.start.replace(hour=0, minute=0, second=0, microsecond=0)
+    return TimeRange(first, first + -(-(span.end - first) // _DAY) * _DAY)
+
+
+def _sentence(n_short: int, n_open: int, n_candles: int, wait: timedelta) -> str:
+    if not n_short:
+        return f"all {n_candles} candles are complete"
+    if n_open:
+        return (
+            f"{n_open} candles closed less than {wait.total_seconds() / 60:g} minutes ago and miss minutes that may "
+            "still come: decisions wait. The next run decides"
+        )
+    return f"{n_short} of {n_candles} candles miss minutes for good"

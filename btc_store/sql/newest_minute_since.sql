@@ -1,0 +1,2 @@
+-- The newest stored minute of a symbol, if it is no older than an instant.
+SELECT time FROM candles WHERE symbol = $1 AND interval = '1m' AND time >= $2 ORDER BY time DESC LIMIT 1
