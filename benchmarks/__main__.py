@@ -3,23 +3,56 @@
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from benchmarks import backfill, footprint, fuzz, latency, live, peers, pipeline, workspace
+from benchmarks import (
+    backfill,
+    flat,
+    footprint,
+    fuzz,
+    growth,
+    idle,
+    indicators,
+    latency,
+    live,
+    peers,
+    pipeline,
+    simulate,
+    workspace,
+)
 from benchmarks.figure import Figure
 from benchmarks.market import year_of_minutes
 from benchmarks.processes import ROOT
 from btc_store.embedded import EmbeddedPostgres
 from btc_store.schema import upgrade
 
-SUITES = ("pipeline", "latency", "peers", "fuzz", "footprint", "backfill", "workspace", "live")
+SUITES = {
+    "pipeline": "import, derive and test a year: 1 minute",
+    "indicators": "each indicator over a year and over its look-back: 1 minute",
+    "simulate": "eight years through the simulator, once and a thousand times: 1 minute",
+    "latency": "from a candle to its decision and to the page, by sensor and by live lane: 13 minutes",
+    "live": "from a row to its decision by the live lane: 4 minutes",
+    "flat": "one candle with a month of history and with eight years: 5 minutes",
+    "backfill": "eight years, and 120 empty months, as one run each: 5 minutes",
+    "idle": "processor and memory of Dagster while little happens: 11 minutes",
+    "growth": "bytes a day of the database: 9 minutes",
+    "workspace": "how long workspace.yaml takes to load: 10 seconds",
+    "footprint": "the collector with 20 symbols: 4 minutes",
+    "peers": "rules of closing a minute, over recorded frames: 1 minute",
+    "fuzz": "broken frames: 1 minute",
+}
 
 
 def main() -> int:
     """Run the suites that the command line names."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("suites", nargs="*", metavar="NAME", help=f"of {', '.join(SUITES)}; all where none is named")
+    listed = "\n".join(f"  {name:<12}{what}" for name, what in SUITES.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description=f"{__doc__}\n\nsuites:\n{listed}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("suites", nargs="*", metavar="NAME", help="which ones; all where none is named")
     parser.add_argument("--n", type=int, default=1_000_000, help="fuzz: how many frames (default 1000000)")
     parser.add_argument("--seed", type=int, default=1, help="fuzz: of the mutations (default 1)")
     shared = ROOT.parent / "shared"
@@ -43,27 +76,36 @@ def _figures(suite: str, folder: Path, options: argparse.Namespace) -> Iterator[
         yield from peers.measure(options.shared)
     elif suite == "fuzz":
         yield from fuzz.measure(n=options.n, seed=options.seed)
+    elif suite == "indicators":
+        yield from indicators.measure(_year())
+    elif suite == "simulate":
+        yield from simulate.measure()
     else:
         yield from _on_a_server(suite, folder)
 
 
 def _on_a_server(suite: str, folder: Path) -> Iterator[Figure]:
     """Run one suite on a server of its own, with TimescaleDB where it was fetched, and PostgreSQL's own durability."""
+    suites: Mapping[str, Callable[[str], Iterator[Figure]]] = {
+        "pipeline": lambda url: pipeline.measure(url, _year()),
+        "latency": lambda url: latency.measure(url, _year(), folder),
+        "live": live.measure,
+        "flat": lambda url: flat.measure(url, _year()),
+        "backfill": lambda url: backfill.measure(url, _year()),
+        "idle": lambda url: idle.measure(url, folder),
+        "growth": lambda url: growth.measure(url, folder),
+        "workspace": workspace.measure,
+        "footprint": lambda url: footprint.measure(url, folder),
+    }
     fetched = ROOT / ".cache" / "pg17" / "bin"
     with EmbeddedPostgres(folder / suite, bin_folder=fetched if fetched.exists() else None) as server:
         upgrade(server.url)
-        if suite == "pipeline":
-            yield from pipeline.measure(server.url, year_of_minutes(ROOT / ".cache" / "bench"))
-        elif suite == "latency":
-            yield from latency.measure(server.url)
-        elif suite == "backfill":
-            yield from backfill.measure(server.url, year_of_minutes(ROOT / ".cache" / "bench"))
-        elif suite == "live":
-            yield from live.measure(server.url)
-        elif suite == "workspace":
-            yield from workspace.measure(server.url)
-        else:
-            yield from footprint.measure(server.url, folder)
+        yield from suites[suite](server.url)
+
+
+def _year() -> Path:
+    """Return the file with the year of minutes that is measured with."""
+    return year_of_minutes(ROOT / ".cache" / "bench")
 
 
 if __name__ == "__main__":

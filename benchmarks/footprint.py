@@ -13,14 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
-
-import psycopg2
 
 from benchmarks.busy import COINS
+from benchmarks.databases import another_database
 from benchmarks.figure import Figure
 from benchmarks.processes import ROOT, background, free_port
-from btc_store.schema import upgrade
 
 WARM_UP_SECONDS = 20
 MEASURED_SECONDS = 60
@@ -65,22 +62,10 @@ def measure(url: str, folder: Path) -> Iterator[Figure]:
     yield Figure(
         name="collector_modules", value=len(modules), unit="modules imported", beside={"limit": 0, "forbidden": found}
     )
-    with _collector(_another_database(url), folder, history=HISTORY_MINUTES) as (process, port):
+    with _collector(another_database(url, "history"), folder, history=HISTORY_MINUTES) as (process, port):
         time.sleep(WARM_UP_SECONDS + MEASURED_SECONDS)
         peak = _usage(process, port).peak
     yield _beside("collector_history_peak_memory", peak, "MB resident at most, history of 20 symbols", MOST_MEGABYTES)
-
-
-def _another_database(url: str) -> str:
-    """Return the address of a new database of the same server: what is stored already is not fetched again."""
-    connection = psycopg2.connect(url)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        cursor.execute("CREATE DATABASE history")
-    connection.close()
-    another = urlsplit(url)._replace(path="/history").geturl()
-    upgrade(another)
-    return another
 
 
 def _steady(before: Usage, after: Usage) -> Iterator[Figure]:

@@ -1,6 +1,5 @@
 """How long the indicators take: a year of minutes at once, and the last candle alone as the live lane asks for it."""
 
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +7,6 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.figure import Figure
-from benchmarks.market import year_of_minutes
 from btc_core.indicator import NamedIndicator, load_indicator, with_indicators
 from btc_core.parameters import resolve_parameters
 from btc_core.plugins import plugin_names
@@ -43,8 +41,3 @@ def best(candles: pl.DataFrame, indicator: NamedIndicator) -> float:
         with_indicators(candles, [indicator])
         found.append(time.perf_counter() - started)
     return min(found)
-
-
-if __name__ == "__main__":
-    for figure in measure(year_of_minutes(Path(__file__).resolve().parent.parent / ".cache" / "bench")):
-        sys.stdout.write(figure.line() + "\n")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+_OURS = ("PYTHONDONTWRITEBYTECODE", "DATABASE_URL", "BTC_CLOCK", "BTC_SYMBOLS", "BTC_CONFIG")
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def run(*command: str, env: Mapping[str, str]) -> Spent:
     """
     started = time.monotonic()
     process = subprocess.Popen(
-        command, env={**_clean(), **env}, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        command, env={**clean_environment(), **env}, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     assert process.stderr is not None
     said = process.stderr.read()
@@ -61,7 +62,7 @@ def background(
     """Run commands for the time of a ``with`` block, which gets the processes; what they say goes to a file."""
     with log.open("wb") as said:
         started = [
-            subprocess.Popen(command, env={**_clean(), **env}, cwd=ROOT, stdout=said, stderr=said)
+            subprocess.Popen(command, env={**clean_environment(), **env}, cwd=ROOT, stdout=said, stderr=said)
             for command in commands
         ]
         try:
@@ -73,6 +74,6 @@ def background(
                 process.wait(timeout=30)
 
 
-def _clean() -> dict[str, str]:
-    """Return the environment without the switch that makes every process compile its imports again."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+def clean_environment() -> dict[str, str]:
+    """Return the environment without what is ours to say, and without the switch that makes processes compile anew."""
+    return {name: value for name, value in os.environ.items() if name not in _OURS}
