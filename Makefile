@@ -9,7 +9,7 @@ PYTHON = python3
 STAMP = .venv/.installed
 
 .NOTPARALLEL:
-.PHONY: help install demo up test check lint bench soak pictures clean
+.PHONY: help install demo up test check lint bench soak day pictures clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 16
@@ -38,6 +38,9 @@ bench: $(STAMP) ## the benchmarks, a JSON line a figure
 
 soak: $(STAMP) ## seven market days of faults and kills against the truth; 17 minutes
 	@$(RUN) python -m benchmarks.soak $(SOAK)
+
+day: $(STAMP) ## a market day in which every part dies and comes back, against one pass; 26 minutes
+	@$(RUN) python -m benchmarks.day $(DAY)
 
 pictures: $(STAMP) ## take the pictures of the documents anew; needs Chromium
 	@$(RUN) python scripts/screenshots.py

@@ -260,7 +260,7 @@ def test_every_command_that_a_page_names_exists(page):
     """In running text too: `btc gaps`, `make demo`."""
     from btc_assets.cli import COMMANDS
 
-    named = re.findall(r"`(btc|make) ([a-z]+)", prose_of(page))
+    named = re.findall(r"`(btc|make) ([a-z-]+)", prose_of(page))
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
     known = {"btc": set(COMMANDS), "make": set(targets)}
     assert [f"{tool} {name}" for tool, name in named if name not in known[tool]] == []
