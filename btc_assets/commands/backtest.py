@@ -1,7 +1,10 @@
 """``btc backtest``: what a strategy would have earned, by the code that decides live."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,13 +22,14 @@ from btc_assets.commands.options import (
 )
 from btc_assets.commands.output import answer, progress, table
 from btc_assets.decisions import completeness_of
-from btc_core.errors import InputError
+from btc_assets.report.page import Market, page
+from btc_core.errors import DataError, InputError
 from btc_core.model.backtest import Mode
-from btc_core.model.interval import Interval, parse_interval
+from btc_core.model.interval import ONE_MINUTE, Interval, parse_interval
 from btc_core.model.timerange import TimeRange, format_time
 from btc_core.strategy import load_strategy
 from btc_store.backtests import Backtest, BacktestRequest, run_backtest, stored_range
-from btc_store.frames import open_frames
+from btc_store.frames import open_frames, read_candles
 from btc_store.settings import Settings
 
 
@@ -55,6 +59,11 @@ def _intervals(_ctx: click.Context, _param: click.Parameter, text: str) -> list[
 @click.option("--trailing-stop-bps", type=float, help="Fall below the best price since the entry that closes it.")
 @click.option("--sz-decimals", type=int, help="Decimals of an order's size on the exchange: BTC 5, ETH 4.")
 @click.option("--min-notional", type=float, help="Smaller orders are not sent, quote currency.")
+@click.option(
+    *("--report", "report_file"),
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a page with charts to this file, HTML that needs no network; it is replaced where it exists.",
+)
 @parameters_option
 @json_option
 @pass_settings
@@ -66,6 +75,7 @@ def COMMAND(  # noqa: N802  # the constant that cli.py looks for
     strategy: str,
     start: datetime,
     end: datetime | None,
+    report_file: Path | None,
     parameters: dict[str, str],
     as_json: bool,
     **rules: float | str | None,
@@ -77,16 +87,53 @@ def COMMAND(  # noqa: N802  # the constant that cli.py looks for
     asked = TimeRange(start, end or settings.now())
     done: list[Backtest] = []
     with (
+        _whole_file(report_file) as write,
         open_frames(settings.database_url) as frames,
         progress(f"{strategy} on {symbol}", total=len(intervals)) as advance,
     ):
         range_ = stored_range(frames, symbol, asked)
+        # Asked before the minutes are read: what is written meanwhile is newer.
+        newest = frames.read("newest_write", symbol, range_.start, range_.end)["data_revision"][0]
         for interval in intervals:
             request = BacktestRequest(symbol=symbol, interval=interval, strategy=named, range_=range_, config=config)
             done.append(run_backtest(frames, request, rule=completeness_of(settings.config), run_id="btc backtest"))
             advance(1)
+        if report_file is not None:
+            write(page(done, Market(read_candles(frames, symbol, ONE_MINUTE, range_), newest)))
     reports = [_report(backtest) for backtest in done]
-    answer(reports[0] if len(reports) == 1 else {"backtests": reports}, as_json=as_json, text=_text(done))
+    value = reports[0] if len(reports) == 1 else {"backtests": reports}
+    written, text = ({}, "") if report_file is None else ({"report": str(report_file)}, f"\nreport: {report_file}")
+    answer({**value, **written}, as_json=as_json, text=_text(done) + text)
+
+
+@contextmanager
+def _whole_file(path: Path | None) -> Iterator[Callable[[str], None]]:
+    """Make sure that a file can be written before there is anything to write; it appears when it is complete."""
+    if path is None:
+        yield lambda _text: None
+        return
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.touch()
+    except OSError as error:
+        raise InputError(
+            f"--report {path}: expected a place where a file can be written, found {error.strerror or error}"
+        ) from error
+    try:
+        yield lambda text: _put(text, temporary, path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _put(text: str, temporary: Path, path: Path) -> None:
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise DataError(
+            f"--report {path} cannot be written: {error.strerror or error}. Choose another place"
+        ) from error
 
 
 def _from_start(strategy: str, parameters: dict[str, str], start: datetime) -> dict[str, str]:

@@ -51,3 +51,21 @@ def test_a_database_that_is_away_is_a_failed_operation(settings_for):
     assert result.exit_code == 1
     assert "no usable database at 127.0.0.1:1" in result.stderr
     assert "DATABASE_URL" in result.stderr
+
+
+@pytest.mark.parametrize("place", ["nowhere/out.html", "file/out.html"])
+def test_a_report_that_cannot_be_written_is_refused_before_the_database_is_asked(settings_for, tmp_path, place):
+    """Nobody waits for a simulation whose page has no place."""
+    (tmp_path / "file").write_text("")
+    result = run(settings_for, report=str(tmp_path / place))
+    assert result.exit_code == 2
+    assert f"--report {tmp_path / place}: expected a place where a file can be written, found N" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_backtest_that_fails_leaves_an_older_report_alone(settings_for, tmp_path):
+    """The page is replaced when the new one is complete, and nothing else stays behind."""
+    older = tmp_path / "out.html"
+    older.write_text("older")
+    assert run(settings_for, report=str(older)).exit_code == 1
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["older"]
