@@ -19,6 +19,7 @@ from benchmarks import (
     peers,
     pipeline,
     simulate,
+    sweep,
     workspace,
 )
 from benchmarks.figure import Figure
@@ -31,6 +32,7 @@ SUITES = {
     "pipeline": "import, derive and test a year: 1 minute",
     "indicators": "each indicator over a year and over its look-back: 1 minute",
     "simulate": "eight years through the simulator, once and a thousand times: 1 minute",
+    "sweep": "999 windows over eight years, with their decisions: 1 minute",
     "latency": "from a candle to its decision and to the page, by sensor and by live lane: 13 minutes",
     "live": "from a row to its decision by the live lane: 4 minutes",
     "flat": "one candle with a month of history and with eight years: 5 minutes",
@@ -80,6 +82,8 @@ def _figures(suite: str, folder: Path, options: argparse.Namespace) -> Iterator[
         yield from indicators.measure(_year())
     elif suite == "simulate":
         yield from simulate.measure()
+    elif suite == "sweep":
+        yield from sweep.measure()
     else:
         yield from _on_a_server(suite, folder)
 

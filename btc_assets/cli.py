@@ -49,6 +49,7 @@ COMMANDS = {
     "gaps": "Show which minutes are missing.",
     "derive": "Derive candles, indicators and decisions of a range through Dagster.",
     "backtest": "Run a strategy over stored candles.",
+    "sweep": "Try a strategy with many parameters.",
     "export": "Write stored candles to a file.",
     "strategies": "List the installed strategies.",
     "check-strategy": "Look for look-ahead in a strategy.",

@@ -6,6 +6,7 @@ import polars as pl
 from btc_core.model.backtest import Side
 from btc_core.simulator.layout import REASONS, Floats, Indices
 from btc_core.simulator.market import UTC_TIME, Market
+from btc_core.simulator.rounds import rounds_of
 
 TRADE_SCHEMA = pl.Schema(
     {
@@ -51,18 +52,9 @@ def trades_of(log: np.ndarray, market: Market) -> pl.DataFrame:
     """Return the trades, one row each, ascending; the columns of ``btc_core.model.backtest.Trade``."""
     if len(log) == 0:
         return pl.DataFrame(schema=TRADE_SCHEMA)
-    first = np.flatnonzero(np.append(0.0, log["held"][:-1]) == 0)
-    last = np.append(first[1:], len(log)) - 1
-    side = np.sign(log["quantity"][first])
-    trade = np.repeat(np.arange(len(first)), last - first + 1)
-    notional = log["quantity"] * log["price"] * side[trade]
-    grows = notional > 0
-    quantity = np.add.reduceat(np.where(grows, np.abs(log["quantity"]), 0.0), first)
-    entered = np.add.reduceat(np.where(grows, notional, 0.0), first)
-    left = np.add.reduceat(np.where(grows, 0.0, -notional), first)
-    fees, funding = np.add.reduceat(log["fee"], first), np.add.reduceat(log["funding"], first)
-    pnl = side * (left - entered) - fees - funding
-    entry_price = entered / quantity
+    rounds = rounds_of(log)
+    first, last, side = rounds.first, rounds.last, rounds.side
+    entry_price = rounds.entered / rounds.quantity
     adverse, favourable = _excursions(log, first, side=side, entry_price=entry_price)
     entry, exit_ = log["minute"][first], log["minute"][last]
     columns = {
@@ -71,13 +63,13 @@ def trades_of(log: np.ndarray, market: Market) -> pl.DataFrame:
         "entry_time": market.instants(entry),
         "entry_price": entry_price,
         "exit_time": market.instants(exit_),
-        "exit_price": left / quantity,
-        "quantity": quantity,
-        "pnl": pnl,
-        "fees": fees,
-        "return": pnl / entered,
+        "exit_price": rounds.left / rounds.quantity,
+        "quantity": rounds.quantity,
+        "pnl": rounds.pnl,
+        "fees": rounds.fees,
+        "return": rounds.pnl / rounds.entered,
         "exit_reason": _REASONS.gather(log["reason"][last]),
-        "funding": funding,
+        "funding": rounds.funding,
         "mae": adverse,
         "mfe": favourable,
         "missing_minutes": market.missing_between(entry, exit_),

@@ -1,0 +1,179 @@
+"""One trial of a sweep: decisions by the one code path, the kernel, figures. And many of them on threads.
+
+What trials of one symbol and interval share is in an ``Arena``: the candles, which of them are decided on, and the
+market. It is prepared once and only read. The kernel and Polars both run without the interpreter's lock.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from btc_core.across import Others
+from btc_core.decide import Completeness, evaluate, split_by_completeness, take_positions
+from btc_core.errors import DataError
+from btc_core.gaps import with_no_trade
+from btc_core.model.backtest import BacktestConfig
+from btc_core.model.interval import Interval
+from btc_core.model.timerange import TimeRange
+from btc_core.resample import close_time, expected_minutes
+from btc_core.simulator.layout import Floats
+from btc_core.simulator.market import Market, prepare
+from btc_core.simulator.outcome import Outcome, outcome_of, returns_of
+from btc_core.simulator.simulate import Course, follow
+from btc_core.strategy import NamedStrategy
+from btc_core.sweep import Place
+
+# So many trials wait for each thread: it never runs dry, and memory does not grow with the sweep.
+_AHEAD = 4
+# What `take_positions` reads.
+_OPINION = ("wanted", "at_least", "at_most")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arena:
+    """What the trials of a symbol and an interval share.
+
+    Attributes:
+        symbol, interval: Which.
+        candles: Closed candles, ascending, with the longest look-back of any trial before the range.
+        others: Those of other intervals that the strategy looks at.
+        is_decided: For each candle whether it is decided on: in the range and complete enough (law 4).
+        market: The range, as those candles meet it.
+        config: Capital, costs and rules.
+    """
+
+    symbol: str
+    interval: Interval
+    candles: pl.DataFrame
+    others: Others
+    is_decided: pl.Series
+    market: Market
+    config: BacktestConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One combination that is or was tried.
+
+    Attributes:
+        arena: Where.
+        place: In the grid of parameters.
+        strategy: With the parameters of that place.
+        outcome: What it earned; None before it was tried.
+    """
+
+    arena: Arena
+    place: Place
+    strategy: NamedStrategy
+    outcome: Outcome | None = None
+
+
+def prepare_arena(
+    candles: pl.DataFrame,
+    minutes: pl.DataFrame,
+    *,
+    symbol: str,
+    interval: Interval,
+    others: Others,
+    no_trade: pl.Series,
+    rule: Completeness,
+    since: datetime,
+    range_: TimeRange,
+    config: BacktestConfig,
+) -> Arena:
+    """Return what the trials of a symbol and an interval share.
+
+    Args:
+        candles: Closed candles, ascending, with the longest look-back of any trial before ``since``.
+        minutes: The 1m candles of the range; more of them are left out.
+        symbol: Which.
+        interval: The candles' interval.
+        others: As ``btc_core.decide.evaluate`` takes them.
+        no_trade: Minutes that are not stored and known to be without trades.
+        rule: When a candle with missing minutes is decided on.
+        since: The open time of the first candle that counts.
+        range_: What is simulated.
+        config: Capital, costs and rules.
+
+    Raises:
+        DataError: If times do not ascend or a value is missing.
+    """
+    known = with_no_trade(candles, no_trade, interval).select(
+        "time",
+        "minutes",
+        "no_trade_minutes",
+        close_time=close_time(pl.col("time"), interval),
+        expected_minutes=expected_minutes(pl.col("time"), interval),
+        price=pl.col("close"),
+        awaited_time=pl.lit(None, candles.schema["time"]),
+    )
+    # As in a backtest: history waits for nothing.
+    now = range_.end + rule.wait + timedelta(microseconds=1)
+    decided, _ = split_by_completeness(known.filter(pl.col("time") >= since), rule, now=now)
+    return Arena(
+        symbol=symbol,
+        interval=interval,
+        candles=candles,
+        others=others,
+        is_decided=candles["time"].is_in(decided["time"].implode()),
+        market=prepare(decided, minutes, range_=range_, delay_minutes=config.delay_minutes),
+        config=config,
+    )
+
+
+def exposure_of(arena: Arena, strategy: NamedStrategy) -> Floats:
+    """Return the exposure that a strategy wants after each decision of an arena's market; flat during its warm-up.
+
+    Raises:
+        DataError: If it wants an exposure beyond 1.
+    """
+    exposure = np.zeros(len(arena.market.close_time))
+    evaluated = evaluate(arena.candles, strategy, arena.interval, arena.others)
+    opinion = evaluated.select(name for name in _OPINION if name in evaluated.columns)
+    # The warm-up is absent, and nothing else: what is there are the last candles.
+    decided = opinion.filter(arena.is_decided.tail(evaluated.height))
+    wanted = take_positions(decided, before=0.0)["exposure"].to_numpy()
+    if len(wanted) and np.abs(wanted).max() > 1:
+        raise DataError(f"decisions: expected an exposure in [-1, 1], found {wanted[np.abs(wanted).argmax()]}")
+    exposure[len(exposure) - len(wanted) :] = wanted
+    return exposure
+
+
+def course_of(trial: Trial) -> Course:
+    """Return what a trial does to an account."""
+    return follow(trial.arena.market, exposure_of(trial.arena, trial.strategy), trial.arena.config)
+
+
+def tried(trial: Trial) -> Trial:
+    """Return a trial with what it earned."""
+    course = course_of(trial)
+    outcome = outcome_of(course, trial.arena.market, trial.arena.config)
+    return Trial(trial.arena, trial.place, trial.strategy, outcome)
+
+
+def daily_returns_of(trial: Trial) -> Floats:
+    """Return what a trial earned on each day. It is run again: a sweep keeps no curves."""
+    return returns_of(course_of(trial), trial.arena.market, trial.arena.config)
+
+
+def try_all(trials: Iterable[Trial], *, n_threads: int) -> Iterator[Trial]:
+    """Try trials on threads; each comes back in its turn, so the order and the figures do not hang on the threads.
+
+    Whoever stops listening stops the rest: what is running ends, what waits is dropped.
+    """
+    waiting: deque[Future[Trial]] = deque()
+    pool = ThreadPoolExecutor(n_threads)
+    try:
+        for trial in trials:
+            waiting.append(pool.submit(tried, trial))
+            if len(waiting) >= n_threads * _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

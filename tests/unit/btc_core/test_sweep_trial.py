@@ -1,0 +1,74 @@
+"""A trial, and many on threads: the same figures on any number of them, in order, and an end that can be asked for."""
+
+import polars as pl
+import pytest
+
+from btc_core.errors import DataError
+from btc_core.strategy import NamedStrategy, Strategy, load_strategy
+from btc_core.sweep_trial import Trial, daily_returns_of, exposure_of, tried, try_all
+from tests.sweeps import SHORT, made_arena, trials_in
+
+
+@pytest.fixture(scope="module")
+def arena():
+    """A week of hours."""
+    return made_arena()
+
+
+def test_only_complete_candles_of_the_range_are_decided_on(arena):
+    """The day before is warm-up; the hour that misses its minutes is left out (law 4)."""
+    assert arena.is_decided.to_list() == [i >= 24 and i != SHORT for i in range(7 * 24)]
+    assert len(arena.market.close_time) == 6 * 24 - 1
+
+
+def test_a_warm_up_within_the_range_is_flat(arena):
+    """An average of 40 hours has no opinion until the 40th, 16 hours into the range, one of which is left out."""
+    exposure = exposure_of(arena, load_strategy("ma", {"period": 40}))
+    assert len(exposure) == 6 * 24 - 1
+    assert not exposure[:14].any()
+    assert exposure[14:].all()
+
+
+def test_threads_change_nothing(arena):
+    """The same trials in the same order with the same bits, on one thread and on three."""
+    trials = trials_in(arena, range(2, 40))
+    alone = [tried(trial) for trial in trials]
+    for n_threads in (1, 3):
+        done = list(try_all(trials, n_threads=n_threads))
+        assert [trial.place for trial in done] == [trial.place for trial in trials]
+        assert [trial.outcome for trial in done] == [trial.outcome for trial in alone]
+    assert len({trial.outcome.final_equity for trial in alone}) > 20
+
+
+def test_trials_are_taken_as_they_are_needed(arena):
+    """Memory does not grow with the sweep, and whoever stops listening stops it."""
+    taken = []
+
+    def endless():
+        for i in range(2, 900):
+            taken.append(i)
+            yield Trial(arena, (i,), load_strategy("ma", {"period": i}))
+
+    done = try_all(endless(), n_threads=2)
+    assert next(done).place == (2,)
+    assert next(done).place == (3,)
+    done.close()
+    assert len(taken) < 20
+
+
+def test_the_days_of_a_trial_can_be_asked_for(arena):
+    """It is run again: one return for each day of the range."""
+    assert len(daily_returns_of(trials_in(arena, [5])[0])) == 6
+
+
+def test_an_exposure_beyond_one_is_refused(arena):
+    """As in a backtest, with the value found."""
+    rule = Strategy(
+        description="Wants too much.",
+        parameters={},
+        indicators=lambda _: [],
+        wanted=lambda _: pl.lit(1.5),
+        confidence=lambda _: pl.lit(1.0),
+    )
+    with pytest.raises(DataError, match=r"expected an exposure in \[-1, 1\], found 1.5"):
+        list(try_all([Trial(arena, (), NamedStrategy("greedy", rule, {}))], n_threads=2))
