@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 import dagster as dg
+import msgspec
 
 from btc_assets.candles import MINUTES_KEY
 from btc_assets.decisions import completeness_of
@@ -12,6 +13,7 @@ from btc_assets.lineage import Column, table_metadata
 from btc_assets.partitions import Partition, partitions_of
 from btc_assets.pictures import picture_of_equity
 from btc_core.config import Config
+from btc_core.model.backtest import Mode
 from btc_core.model.interval import Interval, parse_interval
 from btc_core.model.timerange import TimeRange, format_time
 from btc_core.partitions import candles_closed_in
@@ -35,6 +37,8 @@ HEADLINES = {
     "fees_paid": "{:,.2f}",
     "final_equity": "{:,.2f}",
 }
+# What there is to know of coins beside that: how many were bought, for how much each, and what a plain plan paid.
+SPOT_HEADLINES = {"accumulated": "{:,.5f}", "average_cost": "{:,.2f}", "dca_average_cost": "{:,.2f}"}
 
 
 def backtests_key(strategy: str) -> dg.AssetKey:
@@ -103,11 +107,14 @@ def _simulate(
     """Run a backtest per interval over consecutive months of a symbol, as one range."""
     symbol = months[0].symbol
     range_ = stored_range(frames, symbol, TimeRange(months[0].month.start, months[-1].month.end))
-    rule = completeness_of(config)
+    rule, settings = completeness_of(config), config.backtest
+    if strategy.rule.of == "capital":
+        # The configured leverage is the perpetual's; coins are paid in full.
+        settings = msgspec.structs.replace(settings, leverage=1)
     return [
         run_backtest(
             frames,
-            BacktestRequest(symbol=symbol, interval=interval, strategy=strategy, range_=range_, config=config.backtest),
+            BacktestRequest(symbol=symbol, interval=interval, strategy=strategy, range_=range_, config=settings),
             rule=rule,
             run_id=run_id,
         )
@@ -141,11 +148,16 @@ def _describe(
         context.add_asset_metadata(metadata=shown, asset_key=key, partition_key=partition.key)
 
 
+def headlines_of(backtest: Backtest) -> dict[str, str]:
+    """Return the figures that are worth a look at first, with how they are shown."""
+    return HEADLINES | (SPOT_HEADLINES if backtest.request.config.mode is Mode.SPOT else {})
+
+
 def _figures(done: Sequence[Backtest]) -> str:
     """Return the headlines as a table, a column per interval."""
     head = "| |" + "".join(f" {backtest.request.interval} |" for backtest in done)
     lines = [head, "|---" * (len(done) + 1) + "|"]
-    for name, pattern in HEADLINES.items():
+    for name, pattern in headlines_of(done[0]).items():
         figures = [getattr(backtest.simulation.results, name) for backtest in done]
         shown = ("–" if figure is None else pattern.format(figure) for figure in figures)
         lines.append(f"| {name.replace('_', ' ')} |" + "".join(f" {text} |" for text in shown))

@@ -12,6 +12,7 @@ from btc_assets.lineage import decision_columns, table_metadata
 from btc_assets.partitions import Partition, partitions_of
 from btc_assets.pictures import MOST_POINTS, picture_of_decisions
 from btc_assets.reporting import describe
+from btc_core.across import reached
 from btc_core.config import Config
 from btc_core.decide import Completeness
 from btc_core.indicator import with_indicators
@@ -45,11 +46,12 @@ def build_decisions(config: Config, partitions: dg.PartitionsDefinition) -> list
 def _build(config: Config, name: str, partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     strategy = load_strategy(name, config.strategies[name].parameters)
     intervals = [parse_interval(label) for label in config.strategies[name].intervals]
+    seen = list(dict.fromkeys((*intervals, *strategy.also)))
     rule = completeness_of(config)
 
     @dg.asset(
         key=decisions_key(name),
-        deps=_upstream(config, intervals),
+        deps=_upstream(config, seen),
         description=f"{strategy.rule.description} Decided at each candle's close on {', '.join(map(str, intervals))}; "
         "HOLD is a decision too. What was said first stays (revision 0); after a correction a differing word is the "
         "next revision.",
@@ -57,7 +59,7 @@ def _build(config: Config, name: str, partitions: dg.PartitionsDefinition) -> dg
         kinds={"polars", "postgres"},
         owners=["team:data"],
         code_version=CODE_VERSION,
-        metadata=_metadata(config, strategy, intervals),
+        metadata=_metadata(config, strategy, seen),
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
@@ -69,7 +71,8 @@ def _build(config: Config, name: str, partitions: dg.PartitionsDefinition) -> dg
         with timescale.frames() as frames:
             for partition in partitions_of(context, progress):
                 started, written = time.monotonic(), Written()
-                spans = {interval: partition.spans(interval, now=by.now) for interval in intervals}
+                touched = {interval: partition.spans(interval, now=by.now) for interval in seen}
+                spans = {interval: reached(strategy, interval, touched) for interval in intervals}
                 for interval, each in spans.items():
                     written += derive_decisions(frames, partition.symbol, interval, each, strategy, rule=rule, by=by)
                 every = sorted(span for each in spans.values() for span in each)

@@ -19,6 +19,7 @@ from btc_core.enabled import enabled
 from btc_core.model.clock import ClockScale
 from btc_core.model.interval import ONE_MINUTE, Interval
 from btc_core.model.timerange import TimeRange
+from btc_core.strategy import load_strategy
 from btc_store.live_state import served
 from btc_store.settings import Settings, load_settings
 from resources.progress import Progress
@@ -106,7 +107,9 @@ def _hanging_on(config: Config, interval: Interval) -> list[dg.AssetKey]:
     if interval in indicators_by_interval(config):
         keys.append(indicators_key(interval.label))
     return keys + [
-        decisions_key(name) for name, entry in config.strategies.items() if interval.label in entry.intervals
+        decisions_key(name)
+        for name, entry in config.strategies.items()
+        if interval.label in entry.intervals or interval in load_strategy(name, entry.parameters).also
     ]
 
 

@@ -1,6 +1,6 @@
 """Run a backtest over stored minutes and keep what it said: run, decisions, trades, equity."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -9,7 +9,7 @@ import polars as pl
 
 from btc_core.decide import Completeness, decide
 from btc_core.errors import DataError
-from btc_core.model.backtest import BacktestConfig
+from btc_core.model.backtest import BacktestConfig, Mode
 from btc_core.model.interval import ONE_MINUTE, Interval
 from btc_core.model.timerange import MINUTE, TimeRange, format_time
 from btc_core.partitions import candles_closed_in
@@ -50,7 +50,11 @@ def run_backtest(frames: Frames, request: BacktestRequest, *, rule: Completeness
 
     Raises:
         DataError: If no minute is stored in the range.
+        InputError: If a strategy that spends a capital is given leverage.
     """
+    if request.strategy.rule.of == "capital":
+        # Its exposure is the share of the capital that is spent (docs/adr/0019): coins that are paid in full.
+        request = replace(request, config=msgspec.structs.replace(request.config, mode=Mode.SPOT))
     id_ = uuid4()
     with frames.transaction():
         frames.run("insert_backtest", str(id_), *_described(request))
@@ -98,14 +102,16 @@ def _decide(
         )
     # Asked before the minutes are read: what is written meanwhile is newer.
     newest = frames.read("newest_write", request.symbol, request.range_.start, request.range_.end)["data_revision"]
-    minutes = _with_warm_up(frames, request, owned)
-    candles = resample(minutes.filter(pl.col("time") < owned.end), request.interval)
+    minutes, start = _with_warm_up(frames, request, owned)
+    candles = _candles(minutes, request.interval, start, owned.end)
+    others = {other: _candles(minutes, other, start, other.floor(owned.end)) for other in request.strategy.also}
     # History waits for nothing: what is missing now stays missing.
     now = request.range_.end + rule.wait + timedelta(microseconds=1)
     positions, decisions, skipped = decide(
         candles,
         request.strategy,
         request.interval,
+        others=others,
         no_trade=read_no_trade(frames, request.symbol, request.interval, candles),
         rule=rule,
         since=owned.start,
@@ -116,17 +122,26 @@ def _decide(
     return positions, decisions, skipped.height, minutes
 
 
-def _with_warm_up(frames: Frames, request: BacktestRequest, owned: TimeRange) -> pl.DataFrame:
-    """Return the minutes of the range and of enough candles before it, as far as they are stored."""
-    look_back = request.strategy.look_back_in(request.interval)
-    start = request.interval.floor(owned.start - request.interval.longest * look_back)
+def _with_warm_up(frames: Frames, request: BacktestRequest, owned: TimeRange) -> tuple[pl.DataFrame, datetime]:
+    """Return the minutes of the range and of enough candles before it, as far as they are stored, and their start."""
+    strategy = request.strategy
+    before = {other: strategy.look_back_at(other) + 1 for other in strategy.also}
+    before[request.interval] = max(strategy.look_back_in(request.interval), before.get(request.interval, 0))
+    start = min(i.floor(owned.start - i.longest * n) for i, n in before.items())
     while True:
         minutes = read_candles(frames, request.symbol, ONE_MINUTE, TimeRange(start, request.range_.end))
-        warm_up = resample(minutes.filter(pl.col("time") < owned.start), request.interval)
-        if warm_up.height >= look_back or not frames.read("newest_minute_before", request.symbol, start).height:
+        is_enough = all(_candles(minutes, i, start, i.floor(owned.start)).height >= n for i, n in before.items())
+        if is_enough or not frames.read("newest_minute_before", request.symbol, start).height:
             break
         start = request.interval.floor(owned.start - (owned.start - start) * _WARM_UP_REACH - MINUTE)
-    return minutes
+    return minutes, start
+
+
+def _candles(minutes: pl.DataFrame, interval: Interval, start: datetime, end: datetime) -> pl.DataFrame:
+    """Return the candles that open in a range; one that the minutes' start cuts through is none."""
+    time = interval.floor(start)
+    first = start if time == start else interval.close_of(time)
+    return resample(minutes.filter(pl.col("time").is_between(first, end, closed="left")), interval)
 
 
 def _described(request: BacktestRequest) -> tuple[str, str, str, datetime, datetime, str]:

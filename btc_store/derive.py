@@ -12,11 +12,12 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import polars as pl
 
+from btc_core.across import Others, needed
 from btc_core.decide import Completeness, decide
 from btc_core.indicator import NamedIndicator, with_indicators
 from btc_core.model.interval import ONE_MINUTE, Interval
 from btc_core.model.timerange import EPOCH, TimeRange, merge_ranges
-from btc_core.resample import resample
+from btc_core.resample import close_time, resample
 from btc_core.strategy import NamedStrategy
 from btc_core.version import CODE_VERSION
 from btc_store.frames import Frames, read_candles
@@ -112,6 +113,9 @@ def derive_decisions(
     """
     done = Written()
     for span in spans:
+        if strategy.also:
+            # What waited for a candle of another interval that never came is decided with what follows.
+            span = TimeRange(interval.floor(span.start - rule.wait), span.end)  # noqa: PLW2901
         with frames.transaction():
             frames.lock(symbol)
             done += _decide_span(frames, symbol, interval, span, strategy, rule=rule, by=by)
@@ -196,12 +200,22 @@ def _decide_span(
     newest = _newest_word(frames, stream)
     earlier = newest if newest is None or newest.time < span.start else _newest_word(frames, stream, span.start)
     before = earlier.exposure if earlier else 0.0
-    reach, n_read = look_back + 1, -1
+    reach, n_read = strategy.reach_in(interval) + 1, -1
     while True:
         candles = read_around(frames, symbol, interval, span, before=look_back, after=reach, now=by.now)
         no_trade = read_no_trade(frames, symbol, interval, candles)
+        last = max([span.start, *candles["time"].tail(1)])
+        others = _read_others(frames, symbol, strategy, interval.close_of(span.start), interval.close_of(last))
         positions, decisions, skipped = decide(
-            candles, strategy, interval, no_trade=no_trade, rule=rule, since=span.start, before=before, now=by.now
+            candles,
+            strategy,
+            interval,
+            others=others,
+            no_trade=no_trade,
+            rule=rule,
+            since=span.start,
+            before=before,
+            now=by.now,
         )
         # Where the candles end, there is no more to read: the newest stored decision may stand on a candle that would
         # be skipped under today's rule.
@@ -212,11 +226,22 @@ def _decide_span(
         return Written()
     evaluated = TimeRange(span.start, max(candles["time"][-1] + _INSTANT, span.end))
     record_skips(frames, symbol, interval, strategy.name, skipped=skipped, within=evaluated)
-    n_written = _write_decisions(frames, stream, strategy, _with_revision(decisions, candles, look_back), by)
+    decisions = _with_revision(decisions, strategy, (interval, candles), others)
+    n_written = _write_decisions(frames, stream, strategy, decisions, by)
     # Where nothing was said before, nothing is said otherwise.
     if n_written and newest and newest.time >= decisions["time"][0]:
         record_corrections(frames, stream, decisions)
     return Written(decisions.height, n_written)
+
+
+def _read_others(
+    frames: Frames, symbol: str, strategy: NamedStrategy, first: datetime, last: datetime
+) -> dict[Interval, pl.DataFrame]:
+    """Return the stored candles of other intervals that a strategy looks at from one close to another."""
+    return {
+        other: read_around(frames, symbol, other, within, before=n_before, after=0)
+        for other, (within, n_before) in needed(strategy, first=first, last=last).items()
+    }
 
 
 def _newest_word(frames: Frames, stream: tuple[str, str, str], before: datetime = NEVER) -> _Word | None:
@@ -231,10 +256,24 @@ def _agrees(frames: Frames, stream: tuple[str, str, str], positions: pl.DataFram
     return newest is None or newest.time <= last.time or _newest_word(frames, stream, last.time + _INSTANT) == last
 
 
-def _with_revision(decisions: pl.DataFrame, candles: pl.DataFrame, look_back: int) -> pl.DataFrame:
+def _with_revision(
+    decisions: pl.DataFrame, strategy: NamedStrategy, own: tuple[Interval, pl.DataFrame], others: Others
+) -> pl.DataFrame:
     """Return decisions with ``data_revision``: when the newest of the candles that each looked at was written."""
-    newest = pl.col("ingested_at").rolling_max(look_back + 1, min_samples=1)
-    return decisions.join(candles.select("time", data_revision=newest), on="time", how="left", maintain_order="left")
+    seen = [(*own, strategy.look_back_in(own[0]))]
+    seen += [(other, candles, strategy.look_back_at(other)) for other, candles in others.items()]
+    decisions = decisions.with_columns(data_revision=pl.lit(None, own[1].schema["ingested_at"]))
+    for interval, candles, look_back in seen:
+        written = candles.select(
+            known=close_time(pl.col("time"), interval),
+            written=pl.col("ingested_at").rolling_max(look_back + 1, min_samples=1),
+        )
+        decisions = (
+            decisions.join_asof(written, left_on="close_time", right_on="known", coalesce=True)
+            .with_columns(data_revision=pl.max_horizontal("data_revision", "written"))
+            .drop("written")
+        )
+    return decisions
 
 
 def _write_decisions(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 
+from btc_core.across import reached
 from btc_core.model.interval import Interval
 from btc_core.model.timerange import EPOCH, TimeRange, merge_ranges
 from btc_core.pending import MAX_RANGES, Due, add_minutes, closed_until, coarsen, pairs_of, ranges_of, take_minutes
@@ -144,8 +145,11 @@ class _Month:
     def _decide(self, spans: Mapping[Interval, Sequence[TimeRange]]) -> None:
         # An asset of decisions has all intervals of its strategy.
         told: dict[str, tuple[list[TimeRange], Written, float]] = {}
-        for interval, each in spans.items():
-            for strategy in self._plan.strategies.get(interval, ()):
+        for interval, strategies in self._plan.strategies.items():
+            for strategy in strategies:
+                each = reached(strategy, interval, spans)
+                if not each:
+                    continue
                 started = time.monotonic()
                 written = derive_decisions(
                     self._frames, self._symbol, interval, each, strategy, rule=self._plan.rule, by=self._by
