@@ -3,24 +3,33 @@
     make pictures
 
 Needs Chromium (``apt-get install --no-install-recommends chromium``); CHROMIUM names another than /usr/bin/chromium.
-Takes two minutes. The market is always the same, but how far it has come when a picture is taken is not.
+Takes four minutes. The market is always the same, but how far it has come when a picture is taken is not. No minute of
+it is ever missing: in the end two outages are cut into its past, and what hangs on it is derived anew.
 """
 
+import asyncio
 import io
+import json
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 from urllib.parse import quote
 
+import psycopg2
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 from rich.console import Console
 from rich.text import Text
+
+from demo.launch import ENDED_BADLY, SUCCEEDED, launch_asset, status_of
+from demo.services import LOCATION
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
@@ -44,6 +53,12 @@ ONE_STRATEGY = '+key:"decisions/ma44" or +key:"backtests/ma44"'
 PARTITION = "2025-01-01|BTC"
 # Those that have data, and their neighbours.
 MONTHS = "[2024-09-01...2025-02-01]"
+# In one of them the exchange is made to have been down.
+OUTAGES = (("2024-12-09 14:07Z", "2024-12-09 14:44Z"), ("2024-12-20 03:00Z", "2024-12-20 05:28Z"))
+# Words of the run's log.
+PROGRESS = "partitions|are|done"
+OUTAGE_MONTH = "2024-12-01"
+CUT = "DELETE FROM candles WHERE symbol = 'BTC' AND interval = '1m' AND time >= %s AND time < %s"
 # Closed groups are four nodes.
 FEW_NODES = 6
 N_COLOURS = 256
@@ -58,9 +73,12 @@ def main() -> int:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(BROWSER_OPTIONS))
             try:
                 page = browser.new_page(viewport={"width": WIDTH, "height": 900})
+                page.set_default_timeout(PATIENCE_SECONDS * 1000)
                 # The column with the names of the pages is folded.
                 page.add_init_script("localStorage.setItem('dagster-nav-collapsed', 'true')")
                 take_pictures(page, url)
+                backfill = derive_with_outages(lines)
+                take_pictures_of_outages(page, url, backfill)
             finally:
                 browser.close()
         wait_until(lambda: any(LAST_WORDS in line for line in lines[:-LINES_AFTER]), "the story's end")
@@ -105,30 +123,104 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
 
 
 def take_pictures(page: Page, url: str) -> None:
-    """Take each picture."""
+    """Take each picture of a market without a fault."""
     graph(page, url, "lineage", height=1000, selection=ONE_STRATEGY)
     graph(page, url, "lineage-all", height=2950)
     partitions = f"view=partitions&partition={quote(PARTITION)}"
     show(page, f"{url}/assets/candles/1m?{partitions}", "partitions", height=700)
-    show(page, f"{url}/assets/candles/1m?view=checks", "checks", height=1050)
-    show(page, f"{url}/assets/decisions/ma44?view=overview", "decisions", height=900, opened="Show Markdown")
+    show(page, f"{url}/assets/decisions/ma44?view=events", "live-lane", height=700)
     show(page, f"{url}/assets/backtests/ma44?{partitions}", "backtest-figures", height=1000)
-    show(page, f"{url}/assets/backtests/ma44?{partitions}", "backtest", height=1000, opened="Show Markdown")
+    show(page, f"{url}/assets/backtests/ma44?{partitions}", "backtest", height=1000, then=open_plot)
 
 
-def show(page: Page, url: str, name: str, *, height: int, opened: str | None = None) -> None:
-    """Take a picture of a page, or of what it shows when a link is followed."""
-    page.set_viewport_size({"width": WIDTH, "height": height})
-    page.goto(url)
-    page.wait_for_timeout(SETTLE_MS)
+def derive_with_outages(lines: list[str]) -> str:
+    """Cut the outages out of the past and derive its months in one run; return the run's id."""
+    database = next(found[1] for line in map(plain, lines) if (found := re.search(r"DATABASE_URL=(\S+),", line)))
+    connection = psycopg2.connect(database)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.executemany(CUT, OUTAGES)
+    finally:
+        connection.close()
+    command = "derive --symbol BTC --start 2024-10-01 --end 2025-01-01 --json"
+    done = subprocess.run(  # noqa: S603  # the words above
+        [sys.executable, "-m", "btc_assets.cli", *command.split()],
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": database},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return json.loads(done.stdout)["run_id"]
+
+
+def take_pictures_of_outages(page: Page, url: str, backfill: str) -> None:
+    """Take the pictures of a check that failed, of the months that it looked at, and of the run that did."""
+    gaps = f"{url}/assets/candles/1m?view=checks&checkDetail=gaps"
+    show(page, gaps, "outages", height=900, then=open_outage)
+    show(page, gaps, "checks", height=800, then=open_history)
+    show(page, f"{url}/runs/{backfill}?logs={quote(PROGRESS)}", "backfill", height=900, then=wait_for_progress)
+    # A picture is drawn where a whole month is asked for.
+    with ThreadPoolExecutor() as elsewhere:
+        # This thread has the browser's event loop.
+        elsewhere.submit(asyncio.run, materialise(url, ("decisions", "ma44"), f"{OUTAGE_MONTH}|BTC")).result()
+    month = f"view=partitions&partition={quote(OUTAGE_MONTH + '|BTC')}"
+    show(page, f"{url}/assets/decisions/ma44?{month}", "decisions", height=900, then=open_plot)
+
+
+async def materialise(url: str, asset: tuple[str, str], partition: str) -> None:
+    """Materialise a partition of an asset, and wait until it is done."""
+    run_id = await launch_asset(url, location=LOCATION, asset=asset, first=partition, last=partition)
+    while (status := await status_of(url, run_id)) != SUCCEEDED:
+        if status in ENDED_BADLY:
+            sys.exit(f"{url}/runs/{run_id} ended as {status}")
+        await asyncio.sleep(1)
+
+
+def choose_months(page: Page) -> None:
+    """Choose the months that have data, where the page has months."""
     months = page.locator("input[value^='[']")
     if months.count():
         months.first.fill(MONTHS)
         months.first.press("Enter")
         page.wait_for_timeout(SETTLE_MS)
-    if opened is not None:
-        open_dialog(page, opened)
+
+
+def show(page: Page, url: str, name: str, *, height: int, then: Callable[[Page], None] = choose_months) -> None:
+    """Take a picture of a page, after what is done on it."""
+    page.set_viewport_size({"width": WIDTH, "height": height})
+    page.goto(url)
+    page.wait_for_timeout(SETTLE_MS)
+    then(page)
     save(page, name)
+
+
+def open_plot(page: Page) -> None:
+    """Look at the picture in the metadata."""
+    choose_months(page)
+    open_dialog(page, "Show Markdown")
+
+
+def wait_for_progress(page: Page) -> None:
+    """Wait for the lines of the log."""
+    page.get_by_text("partitions are done").first.wait_for()
+
+
+def open_history(page: Page) -> None:
+    """Look at the results of a check."""
+    page.get_by_role("tab", name="Execution history").click()
+    page.get_by_text("minutes missing").first.wait_for()
+
+
+def open_outage(page: Page) -> None:
+    """Look at what a check says of the month with the outages."""
+    page.get_by_role("tab", name="Execution history").wait_for()
+    # The check's months: the asset's own tab of that name is the first.
+    page.get_by_role("tab", name="Partitions").last.click()
+    page.wait_for_timeout(SETTLE_MS)
+    choose_months(page)
+    page.get_by_text(OUTAGE_MONTH, exact=True).first.click()
+    page.get_by_text("BTC", exact=True).first.click()
+    page.get_by_text("minutes missing").first.wait_for()
 
 
 def open_dialog(page: Page, link: str) -> None:
@@ -150,6 +242,7 @@ def graph(page: Page, url: str, name: str, *, height: int, selection: str = "") 
     if page.get_by_text("fetching statuses").count() or page.locator("svg foreignObject").count() < FEW_NODES:
         page.keyboard.press("Alt+e")
         page.wait_for_timeout(SETTLE_MS)
+    page.get_by_text("Loading").first.wait_for(state="hidden")
     save(page, name)
 
 

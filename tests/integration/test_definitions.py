@@ -3,16 +3,20 @@
 import random
 import warnings
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner
 
-from btc_core.model.interval import parse_interval
+from btc_assets.cli import main
+from btc_core.model.interval import ONE_MINUTE, parse_interval
 from btc_core.model.timerange import MINUTE, TimeRange
-from btc_store.frames import open_frames
+from btc_store.frames import open_frames, read_candles
 from tests.dagster_runs import days, definitions, run_asset, run_derive
 from tests.derivation import made_minutes, store_minutes
 
+ROOT = Path(__file__).resolve().parents[2]
 START = datetime(2024, 3, 28, tzinfo=UTC)
 MONTHS = days(START, 8)
 
@@ -53,6 +57,25 @@ def rows(settings, sql):
         connection.close()
 
 
+def partitions(settings):
+    """Return the keys of the partitions; every asset that has some has these, and a range of them is one run."""
+    graph = definitions(settings).resolve_asset_graph()
+    nodes = [node for key in graph.materializable_asset_keys if (node := graph.get(key)).is_partitioned]
+    assert {node.backfill_policy for node in nodes} == {dg.BackfillPolicy.single_run()}
+    (keys,) = {frozenset(node.partitions_def.get_partition_keys()) for node in nodes}
+    return keys
+
+
+# What is derived of a symbol's minutes.
+OF_A_SYMBOL = {
+    "candles": "SELECT interval, time, open, high, low, close, volume, minutes FROM candles"
+    " WHERE symbol = '{}' AND interval <> '1m' ORDER BY 1, 2",
+    "indicators": "SELECT interval, indicator_name, time, value FROM indicators WHERE symbol = '{}' ORDER BY 1, 2, 3",
+    "decisions": "SELECT interval, strategy, time, signal, exposure FROM decisions"
+    " WHERE symbol = '{}' ORDER BY 1, 2, 3",
+}
+
+
 def test_the_graph_is_whole(settings):
     """Everything the configuration names is an asset, and Dagster can load it."""
     found = definitions(settings)
@@ -83,7 +106,7 @@ def test_a_launch_of_months_derives_everything_in_them(filled, instance):
     assert rows(filled, "SELECT count(DISTINCT interval) FROM decisions") == [(2,)]
     for event in result.get_asset_materialization_events():
         metadata = event.step_materialization_data.materialization.metadata
-        assert {"dagster/partition_row_count", "rows written", "range", "seconds"} <= metadata.keys()
+        assert {"rows derived", "rows written", "range", "seconds"} <= metadata.keys()
     pictured = result.asset_materializations_for_node("decisions__ma44")
     assert [m.partition for m in pictured if "37m candles" in m.metadata] == ["2024-04-01|BTC"]
 
@@ -109,7 +132,7 @@ def test_gaps_are_flagged_and_do_not_block_history(filled, instance):
     (shown,) = gaps.metadata["which"].value.records
     assert shown.data["from"] == (START + 3000 * MINUTE).strftime("%Y-%m-%d %H:%MZ")
     assert checks["candles/1m", "gaps", "2024-04-01|BTC"].passed
-    complete = checks["indicators/37m", "complete", None]
+    complete = checks["indicators/37m", "complete", "2024-03-01|BTC"]
     assert (complete.passed, complete.severity) == (False, dg.AssetCheckSeverity.WARN)
     assert result.success
     skipped = "SELECT count(*) FROM data_quality WHERE interval = '37m' AND details ->> 'strategy' = 'ma44'"
@@ -171,6 +194,35 @@ def test_minutes_that_may_still_come_hold_the_decisions_back(settings_for, datab
     assert complete["1d"].severity == dg.AssetCheckSeverity.ERROR
     assert not result.success
     assert rows(settings, "SELECT count(*) FROM decisions") == [(0,)]
+
+
+def test_a_symbol_is_one_entry_and_its_history_a_backfill(filled, settings_for, database_url, instance, tmp_path):
+    """As docs/howto/add-a-symbol.md says: the entry brings its partitions; imported minutes, one run, all is there."""
+    run_derive(filled, instance, MONTHS)
+    one, entry = partitions(filled), "  ETH: {}\n"
+    assert entry in (ROOT / "docs/howto/add-a-symbol.md").read_text(encoding="utf-8")
+    config, minutes = tmp_path / "config.yaml", tmp_path / "ETHUSDT-1m-2024.parquet"
+    text = (ROOT / "config.yaml").read_text(encoding="utf-8")
+    config.write_text(text.replace("  BTC: {}\n", "  BTC: {}\n" + entry), encoding="utf-8")
+    both = settings_for(database_url, BTC_CONFIG=str(config))
+    assert partitions(both) == one | {key.replace("BTC", "ETH") for key in one}
+
+    with open_frames(database_url) as frames:
+        read_candles(frames, "BTC", ONE_MINUTE, MONTHS).write_parquet(minutes)
+    done = CliRunner().invoke(main, ["import", str(minutes), "--symbol", "ETH"], obj=both)
+    assert done.exit_code == 0, done.output
+    before = {name: rows(both, sql.format("BTC")) for name, sql in OF_A_SYMBOL.items()}
+    result = run_derive(both, instance, MONTHS, symbol="ETH")
+
+    assert result.success
+    assert {event.partition for event in result.get_asset_materialization_events()} == {
+        "2024-03-01|ETH",
+        "2024-04-01|ETH",
+    }
+    # The same minutes give the same opinions, and nothing happens to the symbol beside it.
+    assert all(before.values())
+    for symbol in ("ETH", "BTC"):
+        assert {name: rows(both, sql.format(symbol)) for name, sql in OF_A_SYMBOL.items()} == before
 
 
 def test_only_the_touched_range_is_derived(filled, instance):

@@ -209,6 +209,41 @@ def test_reported_events_go_but_for_the_newest(history, prune, instance):
     assert (again["reported events deleted"], again["reported checks deleted"]) == (0, 0)
 
 
+def test_of_the_results_of_a_check_the_newest_of_each_month_stays(history, prune, instance):
+    """However old, whether a run told it or not; the results that gave their month up to a newer one go before it."""
+    runs = {month: history.run(month) for month in ("2024-01", "2024-02", "2024-03")}
+    old = NOW - timedelta(days=EVENT_DAYS + 1)
+    copies = {month: history.clone(run_id, at=old) for month, run_id in runs.items()}
+    history.remove(*runs.values())
+    for month, passed in [("2024-01", True), ("2024-01", True), ("2024-01", False), ("2024-02", False)]:
+        instance.report_runless_asset_event(dg.AssetMaterialization(KEY, partition=month))
+        instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(asset_key=KEY, check_name="gaps", passed=passed, partition=month, metadata={})
+        )
+    # January fails by the lane's last word; March by what a run said after the lane.
+    instance.report_runless_asset_event(
+        dg.AssetCheckEvaluation(asset_key=KEY, check_name="gaps", passed=True, partition="2024-03", metadata={})
+    )
+    newest = history.clone(copies["2024-03"], at=old)
+    for table, column in (("event_logs", "timestamp"), ("asset_check_executions", "evaluation_event_timestamp")):
+        history.sql(f"UPDATE dagster.{table} SET {column} = %s WHERE run_id = ''", (old.replace(tzinfo=None),))
+    of_each_month = (
+        "SELECT DISTINCT ON (partition) partition, run_id, execution_status FROM dagster.asset_check_executions"
+        " WHERE partition IS NOT NULL ORDER BY partition, id DESC"
+    )
+    before, results = history.seen(), history.sql(of_each_month)
+    assert results == [("2024-01", "", "FAILED"), ("2024-02", "", "FAILED"), ("2024-03", newest, "FAILED")]
+
+    deleted = prune()
+
+    # The first of the two that January gave up, and the one of March.
+    assert deleted["reported checks deleted"] == 2
+    assert deleted["runs deleted"] == 3
+    assert (history.runs(), history.sql(of_each_month)) == ({newest}, results)
+    assert history.seen() == before
+    assert prune()["reported checks deleted"] == 0
+
+
 def test_a_run_that_the_lane_outdid_goes(history, prune, instance):
     """A partition's newest materialisation may be one that no run told: then the run before it is not needed."""
     january = history.run("2024-01")
