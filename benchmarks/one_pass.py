@@ -30,10 +30,12 @@ FROM (SELECT *, max(revision) OVER (PARTITION BY interval, strategy, time) AS ne
       WHERE symbol = $1 AND backtest_id IS NULL) AS said
 WHERE revision = newest ORDER BY interval, strategy, time, seq""",
     "findings": """SELECT interval, kind, start_time, end_time, details::text FROM data_quality
-WHERE symbol = $1 AND resolved_at IS NULL ORDER BY interval, kind, start_time, details ->> 'strategy'""",
+WHERE symbol = $1 AND resolved_at IS NULL AND details -> 'reconciliation' IS NULL
+ORDER BY interval, kind, start_time, details ->> 'strategy'""",
 }
-# Findings that derivation and its checks make. The others speak of how the minutes came (the collector's), of the
-# present, or of what was said live before a correction: one pass has no such past.
+# Findings that derivation and the checks of every run make. The daily checks ask the exchange. The others speak of how
+# the minutes came (the collector's), of the present, or of what was said live before a correction: one pass has no such
+# past.
 DERIVED_KINDS = ("gap", "mismatch", "ohlc_invalid")
 _MINUTES = """SELECT symbol, time, open, high, low, close, volume, trades, minutes, source, state FROM candles
 WHERE symbol = $1 AND interval = '1m' ORDER BY time"""

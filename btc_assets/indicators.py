@@ -9,7 +9,7 @@ import dagster as dg
 from btc_assets.candles import candles_key
 from btc_assets.lineage import indicator_columns, table_metadata
 from btc_assets.partitions import Partition, partitions_of
-from btc_assets.quality import COMPLETE, complete_check_spec, completeness_result
+from btc_assets.quality import complete_check_spec, completeness_results
 from btc_assets.reporting import describe
 from btc_core.config import Config
 from btc_core.indicator import NamedIndicator, configured_indicator
@@ -42,18 +42,19 @@ def build_indicators(config: Config, partitions: dg.PartitionsDefinition) -> dg.
     }
     wait = timedelta(minutes=config.decisions.wait_minutes)
     specs = [_spec(key, interval, each) for key, (interval, each) in kept.items()]
+    checks = {key: complete_check_spec(key, partitions) for key in kept}
 
     @dg.multi_asset(
         name="indicators",
         specs=specs,
-        check_specs=[complete_check_spec(key) for key in kept],
+        check_specs=list(checks.values()),
         can_subset=True,
         partitions_def=partitions,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def indicators(
         context: dg.AssetExecutionContext, timescale: dg.ResourceParam[Timescale], progress: dg.ResourceParam[Progress]
-    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckEvaluation | dg.Output]:
         selected = [key for key in kept if key in context.selected_asset_keys]
         partitions_done: list[Partition] = []
         with timescale.frames() as frames:
@@ -66,10 +67,9 @@ def build_indicators(config: Config, partitions: dg.PartitionsDefinition) -> dg.
                 partitions_done.append(partition)
             for key in selected:
                 yield dg.MaterializeResult(asset_key=key)
-                if dg.AssetCheckKey(key, COMPLETE) in context.selected_asset_check_keys:
-                    yield completeness_result(
-                        frames, key, kept[key][0], partitions_done, now=timescale.now(), wait=wait
-                    )
+                if checks[key].key in context.selected_asset_check_keys:
+                    now, interval = timescale.now(), kept[key][0]
+                    yield from completeness_results(frames, checks[key], interval, partitions_done, now=now, wait=wait)
 
     return indicators
 

@@ -89,7 +89,7 @@ def decision_columns(
     """Return the columns of a strategy's decisions, made of candles and, where they are kept, of indicators."""
     own = {name for indicator in strategy.indicators for name in indicator.columns()}
     said = strategy.opinion().values()
-    read = sorted({name for expression in said for name in expression.meta.root_names()} - own)
+    read = sorted({name for expression in said for name in expression.meta.root_names()} - set(strategy.columns))
     opinion = {
         **{key: sorted({*read, *_read_by(strategy.indicators)}) for key in candles},
         **{key: ["value"] for key in indicators if own},

@@ -113,8 +113,8 @@ def evaluate(
         return exchange.candles(coins.get(symbol, config.coin_of(symbol)), interval, span)
 
     reader = EvidenceReader(frames=frames, symbol=symbol, now=now, began=began, fetch=fetch)
-    for result in stored.evaluate(reader, partition, list(placed.values())):
-        yield _evaluation(result, partition, placed)
+    for each, result in zip(placed.values(), stored.evaluate(reader, partition, list(placed.values())), strict=True):
+        yield _evaluation(result, partition, blocking=each.check.rule.blocking)
 
 
 def build_present_results(
@@ -141,45 +141,41 @@ def build_present_results(
     return present_results
 
 
-def complete_check_spec(key: dg.AssetKey) -> dg.AssetCheckSpec:
+def complete_check_spec(key: dg.AssetKey, partitions: dg.PartitionsDefinition) -> dg.AssetCheckSpec:
     """Return the blocking check of an interval's indicators."""
     rule = load_check(COMPLETE).rule
-    return dg.AssetCheckSpec(COMPLETE, asset=key, blocking=rule.blocking, description=rule.description)
+    return dg.AssetCheckSpec(
+        COMPLETE, asset=key, blocking=rule.blocking, description=rule.description, partitions_def=partitions
+    )
 
 
-def completeness_result(
+def completeness_results(
     frames: Frames,
-    key: dg.AssetKey,
+    spec: dg.AssetCheckSpec,
     interval: Interval,
     partitions: Sequence[Partition],
     *,
     now: datetime,
     wait: timedelta,
-) -> dg.AssetCheckResult:
-    """Judge the candles that a run derived: complete, incomplete for good, or still to be filled."""
-    result = stored.completeness(frames, key.to_user_string(), interval, partitions, now=now, wait=wait)
-    return dg.AssetCheckResult(
-        asset_key=key,
+) -> Iterator[dg.AssetCheckEvaluation | dg.Output]:
+    """Judge the candles of the months that a run derived: complete, incomplete, or still to be filled."""
+    for partition in partitions:
+        reader = EvidenceReader(frames=frames, symbol=partition.symbol, now=now)
+        result = stored.completeness(reader, spec.asset_key.to_user_string(), interval, partition, wait=wait)
+        yield _evaluation(result, partition, blocking=spec.blocking)
+    yield dg.Output(None, spec.get_python_identifier())
+
+
+def _evaluation(result: Result, partition: Partition, *, blocking: bool) -> dg.AssetCheckEvaluation:
+    # Dagster's own AssetCheckResult knows one partition a step.
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(result.asset.split("/")),
         check_name=result.check,
         passed=result.passed,
         severity=_severity(result),
         description=result.text,
         metadata=_metadata(result),
-    )
-
-
-def _evaluation(
-    result: Result, partition: Partition, placed: Mapping[dg.AssetCheckKey, PlacedCheck]
-) -> dg.AssetCheckEvaluation:
-    key = dg.AssetCheckKey(dg.AssetKey(result.asset.split("/")), result.check)
-    return dg.AssetCheckEvaluation(
-        asset_key=key.asset_key,
-        check_name=key.name,
-        passed=result.passed,
-        severity=_severity(result),
-        description=result.text,
-        metadata=_metadata(result),
-        blocking=placed[key].check.rule.blocking,
+        blocking=blocking,
         partition=str(partition.key),
     )
 

@@ -34,7 +34,7 @@ def describe(
     """
     done = written or Written()
     found = {
-        "dagster/partition_row_count": done.n_rows,
+        "rows derived": done.n_rows,
         "rows written": done.n_written,
         "range": " · ".join(f"{format_time(span.start)} to {format_time(span.end)}" for span in spans[:5]) or "nothing",
         "ranges": len(spans),

@@ -52,7 +52,7 @@ class Source(StrEnum):
     REVISIONS = "revisions"  # time, n_revisions: minutes whose stored values were replaced
     IMPORTED = "imported"  # time: minutes that are not the exchange's own word
     WRITTEN_SINCE = "written_since"  # time: minutes written after the run began, so another run's affair
-    NEWEST = "newest"  # time: the newest minute of the symbol, wherever it is
+    NEWEST = "newest"  # time, is_import: the newest minute of the symbol, wherever it is; not the collector's
     EXCHANGE = "exchange"  # the exchange's own candles of the interval: time, open, high, low, close, volume, trades
     TABLES = "tables"  # name, n_bytes, n_rows, n_rows_day
 
@@ -189,6 +189,11 @@ def load_check(name: str) -> NamedCheck:
     """
     rule: Check = load_plugin(PACKAGE, "CHECK", name)
     return NamedCheck(name, rule, resolve_parameters(f"check {name}", rule.parameters, {}))
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number of things in words: ``1 gap``, ``2 gaps``."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def findings(

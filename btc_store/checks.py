@@ -6,19 +6,18 @@ in ``btc_store.quality``.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import polars as pl
 
-from btc_core.check import FINDING_SCHEMA, NamedCheck, Subject, Summary, Turn, load_check
+from btc_core.check import FINDING_SCHEMA, NamedCheck, Subject, Summary, Turn, counted, load_check
 from btc_core.config import Config
 from btc_core.model.interval import ONE_MINUTE, Interval, parse_interval
 from btc_core.model.timerange import EPOCH, TimeRange, format_time, merge_ranges
 from btc_core.parameters import Number
 from btc_core.partitions import Partition
 from btc_store.evidence import EvidenceReader
-from btc_store.frames import Frames
 from btc_store.quality import Scope, Verdict, judge
 
 COMPLETE = "complete"
@@ -107,35 +106,37 @@ def evaluate(reader: EvidenceReader, partition: Partition, placed: Sequence[Plac
 
 
 def completeness(
-    frames: Frames, asset: str, interval: Interval, partitions: Sequence[Partition], *, now: datetime, wait: timedelta
+    reader: EvidenceReader, asset: str, interval: Interval, partition: Partition, *, wait: timedelta
 ) -> Result:
-    """Judge derived candles: complete, incomplete for good, or still to be filled.
+    """Judge a month's candles: complete, incomplete, or still to be filled.
+
+    The result speaks of the whole month; an error it is for the partition's own candles alone, which are to be decided
+    on now.
 
     Args:
-        frames: The database.
+        reader: Reads the candles, and knows the present instant of the market.
         asset: The indicators of the interval.
         interval: The candles'.
-        partitions: What was derived.
-        now: The present instant of the market.
+        partition: What was derived.
         wait: How long missing minutes are waited for.
     """
     check = NamedCheck(COMPLETE, load_check(COMPLETE).rule, {"wait_minutes": wait.total_seconds() / 60})
-    verdicts: list[tuple[str, Verdict]] = []
-    for partition in partitions:
-        reader = EvidenceReader(frames=frames, symbol=partition.symbol, now=now)
-        scopes = [Scope(check, interval, span) for span in partition.spans(interval, now=now)]
-        verdicts += [(partition.symbol, verdict) for verdict in judge(reader, scopes, within=partition.month)[0]]
-    n_candles = sum(verdict.n_seen for _, verdict in verdicts)
-    n_short = sum(verdict.found.height for _, verdict in verdicts)
-    n_open = sum(int((verdict.found["severity"] == "error").sum()) for _, verdict in verdicts)
+    # A month has one range of candles, or none yet: its findings are not kept, so all of it is looked at.
+    whole = replace(partition, touched=None).spans(interval, now=reader.now)
+    verdicts, _ = judge(reader, [Scope(check, interval, span) for span in whole], within=partition.month)
+    short = pl.concat([pl.DataFrame(schema=FINDING_SCHEMA), *(verdict.found for verdict in verdicts)])
+    n_candles = sum(verdict.n_seen for verdict in verdicts)
+    may_come = short.filter(pl.col("severity") == "error")["start_time"]
+    asked = partition.spans(interval, now=reader.now)
+    n_held = sum(any(span.start <= time < span.end for span in asked) for time in may_come)
     return Result(
         asset=asset,
         check=COMPLETE,
-        passed=not n_short,
-        is_error=n_open > 0,
-        text=_sentence(n_short, n_open, n_candles, wait),
-        figures={"candles": n_candles, "incomplete": n_short},
-        table=_alike([row for symbol, verdict in verdicts for row in _rows(verdict.found, symbol)][:MOST_ROWS]),
+        passed=not short.height,
+        is_error=n_held > 0,
+        text=_sentence(short.height, n_held, n_candles, wait),
+        figures={"candles": n_candles, "incomplete": short.height},
+        table=_alike(_rows(short.tail(_most_rows(check, partition)), partition.symbol)),
     )
 
 
@@ -150,7 +151,7 @@ def minutes_of(partition: Partition) -> list[TimeRange]:
 def summarise(found: pl.DataFrame) -> Summary:
     """Return how many findings there are, in words and as a figure."""
     n = found.height
-    return (f"{n} finding{'s' if n > 1 else ''}" if n else "nothing is wrong"), {"findings": n}
+    return (counted(n, "finding") if n else "nothing is wrong"), {"findings": n}
 
 
 def _placed(config: Config, check: NamedCheck) -> Iterator[PlacedCheck]:
@@ -179,7 +180,6 @@ def _result(placed: PlacedCheck, partition: Partition, verdicts: Sequence[Verdic
         found = _own(still_open, placed)
     bad = found.filter(pl.col("severity") != "info")
     text, figures = (rule.summarise or summarise)(found)
-    is_frequent = rule.turn == Turn.EVERY_RUN and partition.touched is not None
     return Result(
         asset=placed.asset,
         check=placed.check.name,
@@ -187,8 +187,13 @@ def _result(placed: PlacedCheck, partition: Partition, verdicts: Sequence[Verdic
         is_error=not rule.is_mild and bool((bad["severity"] == "error").any()),
         text=f"could not look: {faults[0]}" if faults else text,
         figures={"looked at": sum(verdict.n_seen for verdict in verdicts), **figures},
-        table=_alike(_rows(found.tail(MOST_ROWS_OF_A_TOUCH if is_frequent else MOST_ROWS), partition.symbol)),
+        table=_alike(_rows(found.tail(_most_rows(placed.check, partition)), partition.symbol)),
     )
+
+
+def _most_rows(check: NamedCheck, partition: Partition) -> int:
+    is_frequent = check.rule.turn in {Turn.WITH_ASSET, Turn.EVERY_RUN} and partition.touched is not None
+    return MOST_ROWS_OF_A_TOUCH if is_frequent else MOST_ROWS
 
 
 def _rows(found: pl.DataFrame, symbol: str) -> list[Row]:
@@ -231,12 +236,14 @@ def _days(span: TimeRange) -> TimeRange:
     return TimeRange(first, first + -(-(span.end - first) // _DAY) * _DAY)
 
 
-def _sentence(n_short: int, n_open: int, n_candles: int, wait: timedelta) -> str:
+def _sentence(n_short: int, n_held: int, n_candles: int, wait: timedelta) -> str:
+    if not n_candles:
+        return "no candle has closed yet"
     if not n_short:
-        return f"all {n_candles} candles are complete"
-    if n_open:
+        return f"no minute is missing in {counted(n_candles, 'candle')}"
+    if n_held:
         return (
-            f"{n_open} candles closed less than {wait.total_seconds() / 60:g} minutes ago and miss minutes that may "
-            "still come: decisions wait. The next run decides"
+            f"{counted(n_held, 'candle')} closed less than {wait.total_seconds() / 60:g} minutes ago without minutes "
+            "that may still come: decisions wait. The next run decides"
         )
-    return f"{n_short} of {n_candles} candles miss minutes for good"
+    return f"minutes are missing in {n_short} of {counted(n_candles, 'candle')}"

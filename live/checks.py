@@ -47,9 +47,7 @@ def _results(reader: EvidenceReader, plan: Plan, partition: Partition) -> list[R
         if each.check.rule.subject == Subject.MINUTES or set(each.intervals).intersection(touched)
     ]
     guards = [
-        completeness(
-            reader.frames, f"indicators/{interval}", interval, [partition], now=reader.now, wait=plan.rule.wait
-        )
+        completeness(reader, f"indicators/{interval}", interval, partition, wait=plan.rule.wait)
         for interval in touched
         if interval in plan.indicators
     ]

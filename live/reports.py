@@ -35,7 +35,7 @@ def materialization(
     """
     ranges = [f"{format_time(span.start)} to {format_time(span.end)}" for span in spans[:MOST_RANGES]]
     metadata: dict[str, Cell] = {
-        "dagster/partition_row_count": written.n_rows,
+        "rows derived": written.n_rows,
         "rows written": written.n_written,
         "range": " · ".join(ranges),
         "ranges": len(spans),

@@ -10,7 +10,7 @@ from resources.timescale import Timescale
 
 # Dagster stores the events of a tick one by one.
 MOST_ROWS = 500
-ROW_COUNT, WRITTEN = "dagster/partition_row_count", "rows written"
+DERIVED, WRITTEN = "rows derived", "rows written"
 
 
 def build_outbox_sensor() -> dg.SensorDefinition:
@@ -51,7 +51,7 @@ def events_of(posted: Sequence[Posted]) -> list[dg.AssetMaterialization | dg.Ass
                 events.append(_check(each))
             continue
         n_rows, n_written = written.get(key, (0, 0))
-        written[key] = n_rows + _number(report.metadata, ROW_COUNT), n_written + _number(report.metadata, WRITTEN)
+        written[key] = n_rows + _number(report.metadata, DERIVED), n_written + _number(report.metadata, WRITTEN)
         if each.id == newest[key]:
             events.append(_materialization(each, *written[key]))
     return events
@@ -71,7 +71,7 @@ def _repeated(posted: Sequence[Posted]) -> set[int]:
 
 
 def _materialization(posted: Posted, n_rows: int, n_written: int) -> dg.AssetMaterialization:
-    report, counts = posted.report, {ROW_COUNT: n_rows, WRITTEN: n_written}
+    report, counts = posted.report, {DERIVED: n_rows, WRITTEN: n_written}
     return dg.AssetMaterialization(
         asset_key=_key(report.asset_key),
         partition=report.partition,

@@ -51,6 +51,7 @@ def _of_all_symbols(results: Sequence[dg.AssetCheckEvaluation]) -> dg.AssetCheck
     """
     failed = [result for result in results if not result.passed]
     names = ", ".join(str(result.partition).rpartition("|")[2] for result in failed)
+    why = "; ".join(dict.fromkeys(result.description or "" for result in failed))
     tables = [table for result in failed if isinstance(table := result.metadata.get("which"), dg.TableMetadataValue)]
     records = [record for table in tables for record in table.records]
     is_error = any(result.severity == dg.AssetCheckSeverity.ERROR for result in failed)
@@ -59,7 +60,7 @@ def _of_all_symbols(results: Sequence[dg.AssetCheckEvaluation]) -> dg.AssetCheck
         check_name=results[0].check_name,
         passed=not failed,
         severity=dg.AssetCheckSeverity.ERROR if is_error else dg.AssetCheckSeverity.WARN,
-        description=f"{len(failed)} of {len(results)} symbols: {names}" if failed else "nothing is wrong",
+        description=f"{len(failed)} of {len(results)} symbols: {names}: {why}" if failed else "nothing is wrong",
         metadata={"symbols": len(results), **({"which": dg.MetadataValue.table(records)} if records else {})},
     )
 

@@ -27,10 +27,11 @@ def run_derive(
     instance: dg.DagsterInstance,
     months: TimeRange,
     *,
+    symbol: str = "BTC",
     touched: Mapping[str, Sequence[TimeRange]] | None = None,
 ) -> dg.ExecuteInProcessResult:
     """Run the derive job over the months of a range, everything in them or what is touched."""
-    tags = {**partition_range_tags("BTC", months_of(months)), **(touched_tag(touched) if touched else {})}
+    tags = {**partition_range_tags(symbol, months_of(months)), **(touched_tag(touched) if touched else {})}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         job = definitions(settings).resolve_job_def(DERIVE_JOB)

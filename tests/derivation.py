@@ -73,15 +73,15 @@ def shared_minutes(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(minutes=1).select(CANDLE_SCHEMA.names()).cast(CANDLE_SCHEMA)
 
 
-def store_minutes(frames: Frames, symbol: str, minutes: pl.DataFrame) -> int:
+def store_minutes(frames: Frames, symbol: str, minutes: pl.DataFrame, *, source: str = "import:test") -> int:
     """Write 1m candles in a transaction, as an import does; returns how many were new or different."""
     with frames.transaction():
-        return put_minutes(frames, symbol, minutes)
+        return put_minutes(frames, symbol, minutes, source=source)
 
 
-def put_minutes(frames: Frames, symbol: str, minutes: pl.DataFrame) -> int:
+def put_minutes(frames: Frames, symbol: str, minutes: pl.DataFrame, *, source: str = "import:test") -> int:
     """Write 1m candles in the transaction that is open."""
-    incoming = minutes.with_columns(symbol=pl.lit(symbol), source=pl.lit("import:test"), state=pl.lit("confirmed"))
+    incoming = minutes.with_columns(symbol=pl.lit(symbol), source=pl.lit(source), state=pl.lit("confirmed"))
     frames.put("incoming", incoming)
     return frames.run("upsert_minutes")
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from btc_assets.backtests import HEADLINES
+from btc_assets.backtests import headlines_of
 from btc_assets.commands.options import (
     command,
     end_option,
@@ -48,7 +48,11 @@ def _intervals(_ctx: click.Context, _param: click.Parameter, text: str) -> list[
 @end_option()
 @click.option("--capital", type=float, help="Equity at the start, quote currency.")
 @click.option("--leverage", type=float, help="Position ÷ equity at an exposure of 1.")
-@click.option("--mode", type=click.Choice(list(Mode)), help="The perpetual, or the coin: long only, paid in full.")
+@click.option(
+    "--mode",
+    type=click.Choice([mode.value for mode in Mode]),
+    help="The perpetual, or the coin: long only, paid in full.",
+)
 @click.option("--taker-bps", type=float, help="Fee of every fill at the market, basis points.")
 @click.option("--maker-bps", type=float, help="Fee of a target, the only order that rests, basis points.")
 @click.option("--slippage-bps", type=float, help="How much worse than the market a fill is, basis points.")
@@ -162,7 +166,7 @@ def _text(done: Sequence[Backtest]) -> str:
     head = f"{request.strategy.name} on {request.symbol}, {start} to {end}"
     rows = [
         [name.replace("_", " "), *(_shown(getattr(backtest.simulation.results, name), pattern) for backtest in done)]
-        for name, pattern in HEADLINES.items()
+        for name, pattern in headlines_of(done[0]).items()
     ]
     return "\n".join([head, table(["", *(str(backtest.request.interval) for backtest in done)], rows)])
 

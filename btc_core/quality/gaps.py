@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from btc_core.check import FINDING_SCHEMA, Check, Evidence, Source, Subject, Summary, Turn
+from btc_core.check import FINDING_SCHEMA, Check, Evidence, Source, Subject, Summary, Turn, counted
 from btc_core.gaps import gaps_between
 from btc_core.model.timerange import MINUTE
 from btc_core.parameters import Parameters
@@ -27,8 +27,8 @@ def _find(evidence: Evidence, parameters: Parameters) -> pl.DataFrame:  # noqa: 
 
 def _summarise(found: pl.DataFrame) -> Summary:
     n_minutes = int((found["end_time"] - found["start_time"]).dt.total_minutes().sum())
-    text = f"{found.height} gaps, {n_minutes} minutes missing" if found.height else "no minute is missing"
-    return text, {"gaps": found.height, "missing minutes": n_minutes}
+    told = f"{counted(found.height, 'gap')}, {counted(n_minutes, 'minute')} missing"
+    return told if found.height else "no minute is missing", {"gaps": found.height, "missing minutes": n_minutes}
 
 
 CHECK = Check(

@@ -9,7 +9,7 @@ import pytest
 from btc_core.model.interval import parse_interval
 from btc_core.model.timerange import MINUTE, TimeRange
 from btc_core.partitions import Partition, month_range
-from btc_store.checks import completeness, evaluate, minutes_of, summarise
+from btc_store.checks import Result, completeness, evaluate, minutes_of, summarise
 from btc_store.evidence import EvidenceReader
 from btc_store.frames import Frames, open_frames
 from live import checks
@@ -22,6 +22,7 @@ START = parse_interval("111m").floor(datetime(2021, 1, 12, tzinfo=UTC))
 SPAN = TimeRange(START, START + timedelta(days=3))
 PLAN = plan_of(small_config("BTC"))
 KEY = "2021-01-01|BTC"
+THREE, WEEK = parse_interval("3m"), parse_interval("1w")
 
 
 @pytest.fixture
@@ -44,10 +45,7 @@ def test_the_live_lane_says_what_a_run_says(frames):
     reader = EvidenceReader(frames=frames, symbol="BTC", now=SPAN.end)
     results = evaluate(reader, partition, PLAN.checks)
     assert {(r.asset, r.check) for r in results if not r.passed} >= {("candles/37m", "sums"), ("candles/1m", "gaps")}
-    results += [
-        completeness(frames, f"indicators/{i}", i, [partition], now=SPAN.end, wait=PLAN.rule.wait)
-        for i in PLAN.indicators
-    ]
+    results += [completeness(reader, f"indicators/{i}", i, partition, wait=PLAN.rule.wait) for i in PLAN.indicators]
     # The lane has said so of all but the candle that was right when it looked; now it looks at that one again.
     store_minutes(frames, "BTC", minutes_frame([minute(2 * 24 * 60, START, price=77.0)]))
     n_before = len(posted(frames))
@@ -62,6 +60,46 @@ def test_the_live_lane_says_what_a_run_says(frames):
     again = {(r.asset_key, r.check_name): r for r in posted(frames)[n_before:] if r.kind == "check"}
     spoilt = again["candles/37m", "sums"]
     assert (spoilt.passed, spoilt.metadata["findings"]) == (False, 1)
+
+
+def test_completeness_speaks_of_the_whole_month(frames):
+    """A run over other candles says the same of the month as one over all; only its own candles hold it back."""
+    hole = START + timedelta(days=1)
+    whole = made_minutes(SPAN, Random(2), n_gaps=0)
+    store_minutes(frames, "BTC", whole.filter(~whole["time"].is_in([hole, SPAN.end - MINUTE])))
+    settle(frames, PLAN, now=SPAN.end + timedelta(hours=1))
+
+    def said(touched: TimeRange | None, now: datetime = SPAN.end + timedelta(hours=1)) -> Result:
+        about = None if touched is None else {"3m": [touched]}
+        reader = EvidenceReader(frames=frames, symbol="BTC", now=now)
+        return completeness(
+            reader, "indicators/3m", THREE, Partition(KEY, "BTC", month_range(START), about), wait=PLAN.rule.wait
+        )
+
+    elsewhere, whole_month = said(TimeRange(START, START + timedelta(hours=1))), said(None)
+    assert elsewhere == whole_month
+    assert (elsewhere.passed, elsewhere.is_error) == (False, False)
+    assert elsewhere.text == "minutes are missing in 2 of 1440 candles"
+    # The last candle has just closed: its minute may still come, and only who decides on it waits.
+    last = TimeRange(SPAN.end - MINUTE, SPAN.end)
+    assert [said(each, SPAN.end).is_error for each in (last, None, TimeRange(hole, hole + MINUTE))] == [
+        True,
+        True,
+        False,
+    ]
+    store_minutes(frames, "BTC", whole)
+    settle(frames, PLAN, now=SPAN.end + timedelta(hours=1))
+    healed = said(last)
+    assert (healed.passed, healed.text) == (True, "no minute is missing in 1440 candles")
+
+
+def test_of_a_month_without_closed_candles_there_is_a_result(frames):
+    """What a run has planned is said: nothing has closed, so nothing is wrong."""
+    reader = EvidenceReader(frames=frames, symbol="BTC", now=month_range(START).start)
+    result = completeness(
+        reader, "indicators/1w", WEEK, Partition(KEY, "BTC", month_range(START), None), wait=PLAN.rule.wait
+    )
+    assert (result.passed, result.text, result.figures["candles"]) == (True, "no candle has closed yet", 0)
 
 
 def test_the_minutes_are_not_told_every_time(frames, monkeypatch):

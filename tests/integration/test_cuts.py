@@ -68,8 +68,14 @@ MOST_WRITES = 60
 
 
 def _config() -> Config:
-    """Return the repository's configuration, with indicators of each kind, and averages that days and weeks fill."""
+    """Return the repository's configuration, with indicators of each kind, and averages that days and weeks fill.
+
+    Of the intervals one of a kind: minutes, odd ones and their quarters, hours, days, and those of the calendar.
+    """
     tree = msgspec.to_builtins(read_config(ROOT / "config.yaml"))
+    tree["intervals"] = ["5m", "37m", "1h", "2h", "148m", "12h", "1d", "3d", "1w", "1M"]
+    # Of two strategies that differ in a number one is enough.
+    del tree["strategies"]["ma125"], tree["indicators"]["ma125"]
     tree["history_start"] = datetime(2021, 1, 1).date()
     tree["indicators"] |= {
         "ema5": {"function": "ema", "parameters": {"period": 5}, "intervals": ["1h", "1d"]},
@@ -77,7 +83,7 @@ def _config() -> Config:
         "obv": {"function": "obv", "intervals": ["12h"]},
         "z": {"function": "zscore", "parameters": {"period": 3}, "intervals": ["3d", "1w"]},
     }
-    tree["strategies"] |= {"ma": {"intervals": ["2h", "8h", "1d", "3d", "1w"], "parameters": {"period": 2}}}
+    tree["strategies"] |= {"ma": {"intervals": ["2h", "1d", "3d", "1w"], "parameters": {"period": 2}}}
     return parse_config(tree)
 
 
@@ -286,7 +292,7 @@ class Trial:
         """Let the minutes arrive as the clock goes on, and the lanes work as chance will have it."""
         while not arrivals.is_empty():
             before = self.clock.shown
-            self.clock.shown += self.chance.choice([7, 240, 1440, 2000, 3000, 4000]) * MINUTE
+            self.clock.shown += self.chance.choice([7, 240, 3000, 4000, 5000, 6000]) * MINUTE
             for at, kind, minutes in told:
                 if before < at <= self.clock.shown:
                     tell(self.url, "BTC", kind, minutes)

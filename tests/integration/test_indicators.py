@@ -1,9 +1,10 @@
 """Every indicator through the database: the same rows whatever the order, and none where there is no value any more."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from random import Random
 
+import dagster as dg
 import polars as pl
 import pytest
 
@@ -14,8 +15,10 @@ from btc_core.parameters import resolve_parameters
 from btc_core.plugins import plugin_names
 from btc_store.derive import derive_candles, derive_indicators
 from btc_store.frames import Frames, open_frames
+from tests.dagster_runs import run_derive
 from tests.derivation import made_minutes, minute, minutes_frame, query, store_minutes
 
+Told = tuple[bool, str | None, bool]
 FIVE = parse_interval("5m")
 # A month's end is in it, and it is many look-backs long.
 SPAN = TimeRange(datetime(2021, 1, 28, tzinfo=UTC), datetime(2021, 2, 4, tzinfo=UTC))
@@ -80,3 +83,29 @@ def test_a_value_that_is_none_any_more_is_deleted(frames):
     assert len(times) == 7
     derive(frames, "BTC", minutes[20:35], scores)
     assert stored(frames, "BTC").height == 8
+
+
+def test_each_month_says_whether_its_candles_are_complete(settings_for, database_url):
+    """A small run over one month leaves the other's result alone, and says of its own what an import says (law 10)."""
+    settings = settings_for(database_url)
+    with open_frames(database_url) as opened:
+        store_minutes(opened, "BTC", made_minutes(SPAN, Random(3), n_gaps=3))
+
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def said(months: TimeRange, touched: Mapping[str, Sequence[TimeRange]] | None = None) -> dict[str, Told]:
+            result = run_derive(settings, instance, months, touched=touched)
+            assert result.success
+            return {
+                each.partition or "": (each.passed, each.description, each.blocking)
+                for each in result.get_asset_check_evaluations()
+                if each.asset_check_key == dg.AssetCheckKey(dg.AssetKey(["indicators", "37m"]), "complete")
+            }
+
+        whole = said(SPAN)
+        assert {month: passed for month, (passed, *_) in whole.items()} == {
+            "2021-01-01|BTC": False,
+            "2021-02-01|BTC": False,
+        }
+        quarter = TimeRange(SPAN.start, SPAN.start + 37 * MINUTE)
+        assert said(quarter, {"37m": [quarter]}) == {"2021-01-01|BTC": whole["2021-01-01|BTC"]}

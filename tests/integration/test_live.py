@@ -164,8 +164,8 @@ def test_minutes_known_to_be_without_trades_are_not_missing(frames):
         posted = [each.report for each in read_outbox(frames, after=0, most=100)][n_reports:]
     of = {report.asset_key: report for report in posted if report.kind == "materialization"}
     # Three of 3m, of which two have no minute at all; one of 37m.
-    assert of["candles/3m"].metadata["dagster/partition_row_count"] == 2
-    assert of["candles/37m"].metadata["dagster/partition_row_count"] == 1
+    assert of["candles/3m"].metadata["rows derived"] == 2
+    assert of["candles/37m"].metadata["rows derived"] == 1
     assert settle(frames, PLAN, now=start + timedelta(hours=6)) == []
 
 
@@ -182,7 +182,7 @@ def test_the_reports_name_what_was_derived(frames):
         for key in ("candles/1m", "candles/3m", "candles/1d", "indicators/37m", "decisions/ma", "decisions/ma44"):
             assert told.count(("materialization", key, partition)) == 1
     of = {(r.kind, r.asset_key, r.check_name, r.partition): r for r in posted(frames)}
-    rows = of["materialization", "candles/1d", None, january].metadata["dagster/partition_row_count"]
+    rows = of["materialization", "candles/1d", None, january].metadata["rows derived"]
     assert rows == len([row for row in outcome(frames, "BTC")["candles"].rows() if row[0] == "1d"]) - 1
     named = {(r.asset_key, r.check_name) for r in posted(frames) if r.kind == "check" and r.partition == february}
     candles = {(f"candles/{interval}", "sums") for interval in PLAN.intervals if interval.label not in ("1w", "1M")}

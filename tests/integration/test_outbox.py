@@ -53,7 +53,7 @@ def instance(database_url, monkeypatch) -> Iterator[dg.DagsterInstance]:
 
 def candles(n: int, *, key: str = "candles/37m", partition: str = MAY) -> Report:
     """Return a report of so many rows."""
-    metadata = {"dagster/partition_row_count": n, "rows written": n, "run": "live"}
+    metadata = {"rows derived": n, "rows written": n, "run": "live"}
     return Report(kind="materialization", asset_key=key, partition=partition, metadata=metadata)
 
 

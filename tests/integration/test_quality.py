@@ -39,9 +39,10 @@ def span(first: int, end: int) -> TimeRange:
     return TimeRange(START + first * MINUTE, START + end * MINUTE)
 
 
-def store(frames: Frames, *pairs: tuple[int, int]) -> None:
+def store(frames: Frames, *pairs: tuple[int, int], source: str = "import:test") -> None:
     """Store the minutes of some ranges."""
-    store_minutes(frames, "BTC", minutes_frame([minute(n, START) for first, end in pairs for n in range(first, end)]))
+    minutes = minutes_frame([minute(n, START) for first, end in pairs for n in range(first, end)])
+    store_minutes(frames, "BTC", minutes, source=source)
 
 
 def open_findings(frames: Frames) -> list[tuple[datetime, datetime]]:
@@ -299,7 +300,7 @@ def test_while_the_exchange_is_silent_nothing_is_closed(frames):
 
 def test_staleness_is_one_finding_that_grows_worse_and_ends(frames):
     """It begins with the newest minute and has no end while it lasts."""
-    store(frames, (0, 10))
+    store(frames, (0, 10), source="hyperliquid")
     check, always = load_check("freshness"), TimeRange(EPOCH, START + timedelta(days=10))
 
     def look(n_minutes: int) -> list[tuple[str, bool]]:
@@ -312,7 +313,7 @@ def test_staleness_is_one_finding_that_grows_worse_and_ends(frames):
     assert look(12) == []
     assert look(14) == look(20) == [("warning", True)]
     assert look(40) == [("error", True)]
-    store(frames, (10, 41))
+    store(frames, (10, 41), source="hyperliquid")
     assert look(42) == [("error", False)]
 
 

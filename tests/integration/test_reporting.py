@@ -24,7 +24,7 @@ def test_every_partition_tells_its_own_rows(database_url, settings_for):
         for m in result.asset_materializations_for_node("candles")
         if m.asset_key.path[1] == "1d"
     }
-    rows = {partition: metadata["dagster/partition_row_count"].value for partition, metadata in told.items()}
+    rows = {partition: metadata["rows derived"].value for partition, metadata in told.items()}
     assert rows == {"2024-03-01|BTC": 2, "2024-04-01|BTC": 2}
     assert told["2024-04-01|BTC"]["range"].value.startswith("2024-04-01 00:00Z")
     assert timedelta(seconds=told["2024-04-01|BTC"]["seconds"].value) < timedelta(minutes=5)

@@ -6,6 +6,7 @@ from datetime import timedelta
 import yaml
 
 from btc_assets.decisions import build_decisions, completeness_of, decisions_key
+from btc_assets.definitions import _hanging_on
 from btc_assets.partitions import build_partitions
 from btc_core.config import parse_config
 from btc_store.settings import project_root
@@ -35,6 +36,15 @@ def test_where_no_indicator_is_kept_decisions_follow_the_candles():
     """A strategy on an interval without kept indicators computes its own from the candles."""
     _, assets = built(strategies={"ma": {"intervals": ["1h"], "parameters": {"period": 20}}})
     assert {key.to_user_string() for key in assets[decisions_key("ma")].dependency_keys} == {"candles/1h"}
+
+
+def test_a_strategy_that_looks_across_intervals_follows_them_too():
+    """`multi` decides on 1h, and sees the days."""
+    config, assets = built(strategies={"multi": {"intervals": ["1h"]}})
+    upstream = {key.to_user_string() for key in assets[decisions_key("multi")].dependency_keys}
+    assert upstream == {"candles/1h", "indicators/1d"}
+    labels = [i.label for i in config.derived_intervals if decisions_key("multi") in _hanging_on(config, i)]
+    assert labels == ["1h", "1d"]
 
 
 def test_the_rule_for_missing_minutes_is_the_configured_one():

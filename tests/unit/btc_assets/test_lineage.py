@@ -10,8 +10,9 @@ from btc_assets.backtests import build_backtests
 from btc_assets.candles import MINUTES_KEY, build_candles, build_minutes, candles_key
 from btc_assets.decisions import build_decisions, decisions_key
 from btc_assets.indicators import build_indicators, indicators_key
-from btc_assets.lineage import docs_metadata
+from btc_assets.lineage import decision_columns, docs_metadata
 from btc_assets.partitions import build_partitions
+from btc_core.strategy import load_strategy
 from btc_store.settings import project_root, read_config
 
 CLOSE = dg.TableColumnDep(candles_key("37m"), "close")
@@ -67,6 +68,14 @@ def test_a_decision_is_made_of_candles_and_indicators(specs):
     deps = specs[decisions_key("ma44")].metadata["dagster/column_lineage"].deps_by_column
     assert {CLOSE, dg.TableColumnDep(indicators_key("37m"), "value")} < set(deps["signal"])
     assert {dep.asset_key.path[-1] for dep in deps["signal"]} == {"37m", "148m", "1d"}
+
+
+def test_what_a_strategy_reads_of_another_interval_is_no_column():
+    """It reads ``1d.close``; the candles' column is ``close``."""
+    columns = decision_columns(load_strategy("multi", {}), candles=[candles_key("37m")], indicators=[])
+    named = {name for column in columns for names in column.made_of.values() for name in names}
+    assert "close" in named
+    assert [name for name in named if "." in name] == []
 
 
 def test_where_the_project_has_an_address_its_pages_are_links(monkeypatch):

@@ -9,7 +9,7 @@ from types import ModuleType
 import polars as pl
 import pytest
 
-from btc_core.check import FINDING_SCHEMA, Check, Source, findings, load_check, load_checks
+from btc_core.check import FINDING_SCHEMA, Check, Source, counted, findings, load_check, load_checks
 from btc_core.errors import InputError, UnknownNameError
 from btc_core.plugins import plugin_names
 from tests.checks import found, named, times
@@ -53,6 +53,11 @@ def test_nothing_wrong_is_an_empty_frame_of_findings():
     none = findings(pl.DataFrame({"a": []}), start=pl.col("time"), end=pl.col("time"), severity="error", a=pl.col("a"))
     assert none.schema == FINDING_SCHEMA
     assert none.height == 0
+
+
+def test_one_thing_is_not_many():
+    """Numbers in sentences: none and several are plural."""
+    assert [counted(n, "gap") for n in range(3)] == ["0 gaps", "1 gap", "2 gaps"]
 
 
 def test_what_lies_outside_is_dropped():

@@ -26,7 +26,7 @@ def test_a_materialization_says_rows_range_and_seconds():
     """As the Dagster lane's does, and who did it."""
     report = materialization("candles/1h", "p", spans=[span(0, 2), span(5, 6)], written=Written(3, 1), seconds=0.01234)
     assert report.metadata == {
-        "dagster/partition_row_count": 3,
+        "rows derived": 3,
         "rows written": 1,
         "range": "2025-02-14 00:00Z to 2025-02-14 02:00Z · 2025-02-14 05:00Z to 2025-02-14 06:00Z",
         "ranges": 2,

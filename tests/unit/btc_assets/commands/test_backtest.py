@@ -69,3 +69,8 @@ def test_a_backtest_that_fails_leaves_an_older_report_alone(settings_for, tmp_pa
     older.write_text("older")
     assert run(settings_for, report=str(older)).exit_code == 1
     assert [path.read_text() for path in tmp_path.iterdir()] == ["older"]
+
+
+def test_a_mode_is_named_in_lower_case(btc):
+    """As in config.yaml; click would take the names of the enumeration."""
+    assert "[perp|spot]" in btc("backtest", "--help").output

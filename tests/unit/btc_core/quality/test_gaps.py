@@ -36,3 +36,4 @@ def test_the_sentence_counts_gaps_and_minutes():
     )
     two = times(1, 5).select(start_time="time", end_time=times(3, 6)["time"])
     assert rule.summarise(two) == ("2 gaps, 3 minutes missing", {"gaps": 2, "missing minutes": 3})
+    assert rule.summarise(two[1:]) == ("1 gap, 1 minute missing", {"gaps": 1, "missing minutes": 1})

@@ -11,9 +11,9 @@ OURS = minutes_frame([minute(60 * n, START, price=100.0 + n, volume=2.0) | {"min
 THEIRS = OURS.drop("minutes")
 
 
-def judged(theirs, imported=times(), fresh=times()):  # noqa: B008  # a frame is no list: nobody changes it
+def judged(theirs, imported=times(), fresh=times(), silent=times(), ours=OURS):  # noqa: B008  # a frame is no list: nobody changes it
     """Return what the check says of our hours."""
-    frames = {"candles": OURS, "exchange": theirs, "imported": imported, "written_since": fresh}
+    frames = {"candles": ours, "exchange": theirs, "imported": imported, "written_since": fresh, "silent": silent}
     return found(named("reconciliation"), frames, interval=HOUR)
 
 
@@ -47,3 +47,10 @@ def test_candles_with_imported_minutes_are_left_out():
 def test_what_the_exchange_has_no_longer_is_not_held_against_us():
     """It keeps 5,000 candles."""
     assert judged(THEIRS.tail(1)) == []
+
+
+def test_a_candle_that_lacks_minutes_is_told_and_is_no_error():
+    """The first hour that was collected begins in its middle; a minute without trades is not lacking."""
+    short = OURS.with_columns(minutes=pl.lit(59, OURS.schema["minutes"]))
+    assert [row[2] for row in judged(with_second(close=101.5), ours=short)] == ["info"]
+    assert [row[2] for row in judged(with_second(close=101.5), ours=short, silent=times(70))] == ["error"]
