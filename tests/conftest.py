@@ -4,6 +4,7 @@ A test that needs a database asks for ``database_url``: a fresh, migrated databa
 Drivers are imported inside the fixtures, so that the tests of a part run where only its extra is installed.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
@@ -81,6 +82,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Repeat what limited this session where nobody can overlook it."""
     for line in _announced.lines:
         terminalreporter.write_line(line, yellow=True)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a worker has to announce; each says the same."""
+    said = getattr(node, "workeroutput", {}).get("announced", [])
+    _announced.lines.extend(line for line in said if line not in _announced.lines)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what we have to announce to whoever started us as a worker."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["announced"] = _announced.lines
 
 
 def is_ci() -> bool:
@@ -218,7 +232,11 @@ def _is_fetched() -> bool:
 
 def _fetch() -> bool:
     """Have PostgreSQL with TimescaleDB in the cache; False where it cannot be fetched and need not be."""
-    done = subprocess.run([FETCH_SCRIPT], capture_output=True, text=True, check=False, timeout=FETCH_SECONDS)
+    CACHE.mkdir(exist_ok=True)
+    with (CACHE / "fetch.lock").open("w") as lock:
+        # Tests run in several processes: the first one fetches, the others wait for it.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run([FETCH_SCRIPT], capture_output=True, text=True, check=False, timeout=FETCH_SECONDS)
     if done.returncode == 0:
         return True
     reason = " ".join(done.stderr.split()) or f"exit status {done.returncode}"
