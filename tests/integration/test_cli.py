@@ -335,7 +335,7 @@ def test_doctor_of_a_database_without_tables(btc, empty_database_url):
     """It fails and says what to run."""
     result = btc("doctor", url=empty_database_url)
     assert result.exit_code == 1
-    assert "fail  schema: expected 0003, found no tables of ours — run `btc db upgrade`" in result.stdout
+    assert "fail  schema: expected 0004, found no tables of ours — run `btc db upgrade`" in result.stdout
 
 
 @pytest.mark.parametrize("command", [("gaps",), ("export", "--interval", "1m", "-o", "-")])
