@@ -83,7 +83,7 @@ async def test_a_subscription_that_is_never_answered_costs_two_connections(start
         await one.heals()
         counted = await figures(caplog)
         assert counted['collector_reconnects_total{reason="no_ack"}'] >= 2
-        assert await one.without_stream("ETH", since=one.start) == await minutes(one, "ETH")
+        await history_alone_brings(one, "ETH")
     assert said(caplog, "coin is in quarantine").coin == "ETH"
 
 
@@ -101,6 +101,12 @@ async def minutes(one: Play, symbol: str) -> list:
     """Return the stored minutes of the play."""
     sql = "SELECT time FROM candles WHERE symbol = $1 AND interval = '1m' AND time >= $2 ORDER BY time"
     return [row["time"] for row in await one.connection.fetch(sql, symbol, one.start)]
+
+
+async def history_alone_brings(one: Play, symbol: str) -> None:
+    """No stored minute of a symbol came by the stream. The collector goes on: the second look may see more."""
+    stored = await minutes(one, symbol)
+    assert (await one.without_stream(symbol, since=one.start))[: len(stored)] == stored
 
 
 # Coins that the exchange does not know, or no longer
@@ -123,7 +129,7 @@ async def test_a_coin_that_kills_the_socket_is_left_out(start, caplog, symbols, 
         for symbol in symbols.keys() - {"ETH"}:
             await one.streams(symbol)
         await one.heals()
-        assert await one.without_stream("ETH", since=one.start) == await minutes(one, "ETH")
+        await history_alone_brings(one, "ETH")
         one.exchange.end(killer)
         await one.streams("ETH")
         await one.heals()
