@@ -8,6 +8,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -23,6 +24,7 @@ from btc_core.errors import BtcError
 
 if TYPE_CHECKING:
     import asyncpg
+    import dagster as dg
 
     from btc_store.settings import Settings
 
@@ -193,6 +195,20 @@ async def connection(database_url: str) -> "AsyncIterator[asyncpg.Connection]":
 
     async with connect(database_url) as opened:
         yield opened
+
+
+@pytest.fixture
+def instance(database_url: str, monkeypatch: pytest.MonkeyPatch) -> "Iterator[dg.DagsterInstance]":
+    """The Dagster instance that dagster.yaml describes, over a fresh database."""
+    import dagster as dg
+
+    from btc_store.settings import project_root
+
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with dg.DagsterInstance.from_config(str(project_root())) as opened:
+            yield opened
 
 
 @pytest.fixture

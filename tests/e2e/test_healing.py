@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,16 +52,6 @@ def unbroken_url(server: Server, template: str) -> Iterator[str]:
     _execute(server.url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     yield server.url_of(name)
     _execute(server.url, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@pytest.fixture
-def instance(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
-    """Dagster's instance, to ask how runs end."""
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with dg.DagsterInstance.from_config(str(project_root())) as made:
-            yield made
 
 
 def _btc(url: str, *arguments: str) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import warnings
 from urllib.parse import quote
 
 import dagster as dg
@@ -48,16 +47,6 @@ def stored(database_url, shared):
     with open_frames(database_url) as frames:
         store_minutes(frames, "BTC", minutes)
     return database_url
-
-
-@pytest.fixture
-def instance(stored, monkeypatch):
-    """Dagster's instance, to ask how runs end."""
-    monkeypatch.setenv("DATABASE_URL", stored)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with dg.DagsterInstance.from_config(str(project_root())) as made:
-            yield made
 
 
 @pytest.fixture

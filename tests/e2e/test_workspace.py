@@ -12,17 +12,13 @@ from btc_store.settings import project_root
 pytestmark = pytest.mark.e2e
 
 
-def test_the_workspace_loads_as_the_web_server_loads_it(database_url, monkeypatch):
+def test_the_workspace_loads_as_the_web_server_loads_it(instance, monkeypatch):
     """The code location starts without an error and offers every asset, the job, the checks and the running sensor."""
-    monkeypatch.setenv("DATABASE_URL", database_url)
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
     target = WorkspaceFileTarget([str(project_root() / "workspace.yaml")])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with (
-            dg.DagsterInstance.from_config(str(project_root())) as instance,
-            WorkspaceProcessContext(instance, target) as process,
-        ):
+        with WorkspaceProcessContext(instance, target) as process:
             workspace = process.create_request_context()
             assert [str(error) for error in workspace.code_location_errors()] == []
             (repository,) = workspace.get_code_location("btc").get_repositories().values()

@@ -4,20 +4,8 @@ import warnings
 
 import dagster as dg
 import psycopg2
-import pytest
 
-from btc_store.settings import project_root
 from tests.dagster_runs import QUIET
-
-
-@pytest.fixture
-def instance(database_url, monkeypatch):
-    """The instance that dagster.yaml describes, over a fresh database."""
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with dg.DagsterInstance.from_config(str(project_root())) as made:
-            yield made
 
 
 def rows(url, sql):

@@ -13,7 +13,6 @@ from btc_core.model.timerange import TimeRange
 from btc_store.frames import Frames, open_frames
 from btc_store.live_state import served
 from btc_store.outbox import Report, prune_outbox, read_outbox, write_outbox
-from btc_store.settings import project_root
 from live.plan import plan_of
 from resources.timescale import Timescale
 from sensors.new_candles import LANE_SECONDS, Watch, build_new_candles_sensor
@@ -39,16 +38,6 @@ def settings(database_url, settings_for):
     """Settings by whose clock the two days have just ended."""
     clock = f"{SPAN.end.timestamp() + 5},{datetime.now(UTC).timestamp()},0.001"
     return settings_for(database_url, BTC_CLOCK=clock)
-
-
-@pytest.fixture
-def instance(database_url, monkeypatch) -> Iterator[dg.DagsterInstance]:
-    """The instance that dagster.yaml describes: its storage takes results of partitions."""
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with dg.DagsterInstance.from_config(str(project_root())) as opened:
-            yield opened
 
 
 def candles(n: int, *, key: str = "candles/37m", partition: str = MAY) -> Report:

@@ -9,7 +9,6 @@ import psycopg2
 import pytest
 
 from btc_assets.prune import EVENT_DAYS, KNOWN_SCHEMA, RUN_DAYS, TABLES, build_prune_job
-from btc_store.settings import project_root
 from resources.timescale import Timescale
 from tests.dagster_runs import QUIET
 
@@ -37,16 +36,6 @@ SELECT asset_key, check_name, partition, %(new)s, execution_status, replace(eval
        (SELECT max(id) FROM dagster.event_logs WHERE run_id = %(new)s) FROM dagster.asset_check_executions
 WHERE run_id = %(old)s ORDER BY id;
 """
-
-
-@pytest.fixture
-def instance(database_url, monkeypatch):
-    """The instance that dagster.yaml describes, over a fresh database."""
-    monkeypatch.setenv("DATABASE_URL", database_url)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with dg.DagsterInstance.from_config(str(project_root())) as made:
-            yield made
 
 
 @pytest.fixture
