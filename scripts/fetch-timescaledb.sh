@@ -19,7 +19,7 @@ fail() {
   exit 1
 }
 
-for tool in apt-get dpkg dpkg-deb flock realpath; do
+for tool in dpkg flock realpath; do
   command -v "$tool" >/dev/null ||
     fail "needs $tool, which this machine lacks: run it on Debian or Ubuntu, or set DATABASE_URL to a server with TimescaleDB"
 done
@@ -48,7 +48,7 @@ rm -rf "$folder".fetch-*
 work=$(mktemp -d "$folder.fetch-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 chmod 755 "$work"
-mkdir -p "$work"/{lists/partial,cache/archives/partial,debs,result/root,result/bin}
+mkdir -p "$work/result/bin"
 
 # The server and every library it loads, the C library too: the host may be older than the packages.
 packages=(
@@ -58,28 +58,8 @@ packages=(
   libldap2 libsasl2-2 libreadline8t64 libtinfo6 libuuid1 libxslt1.1 libgcrypt20 libgpg-error0
 )
 
-# apt's own mirror is the one that this machine can reach; Ubuntu's has no Debian in it.
-mirror=${APT_MIRROR:-$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{list,sources} 2>/dev/null |
-  grep -v '^ *#' | grep -oE '[a-z]+://[^ ]+/debian/?( |$)' | head -1 | tr -d ' ' || true)}
-mirror=${mirror:-http://deb.debian.org/debian}
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-[ -r "$keyring" ] || fail "needs Debian's keys in $keyring: install the package debian-archive-keyring"
-echo "deb [signed-by=$keyring] $mirror $suite main" >"$work/sources.list"
-
-# apt with folders of its own. The status file is empty, so that nothing counts as installed; no sandbox user, who could
-# not write here.
-: >"$work/status"
-options=(
-  -qq
-  -o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/dev/null
-  -o Dir::State::lists="$work/lists" -o Dir::State::status="$work/status" -o Dir::Cache="$work/cache"
-  -o APT::Sandbox::User= -o Acquire::Languages=none
-)
-apt-get "${options[@]}" update
-(cd "$work/debs" && apt-get "${options[@]}" download "${packages[@]}")
-
 root=$work/result/root
-for deb in "$work"/debs/*.deb; do dpkg-deb -x "$deb" "$root"; done
+"$here/unpack-debian.sh" "$root" "$suite" "${packages[@]}" || fail "could not unpack Debian's packages"
 
 # What a server for tests does not need: two thirds of the size. Upgrade scripts are for databases of older versions.
 rm -rf "$root"/{etc,var} "$root"/usr/{include,sbin,share/{doc,locale,man,lintian,bug,info,perl5}} \

@@ -242,6 +242,28 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def docker_compose() -> Path:
+    """The program: this machine's second version, or Debian's, unpacked into the cache."""
+    for name in ("docker-compose", "/usr/libexec/docker/cli-plugins/docker-compose"):
+        found = shutil.which(name)
+        if found and "v2" in _version_of(found):
+            return Path(found)
+    fetched = CACHE / "docker-compose" / "usr" / "libexec" / "docker" / "cli-plugins" / "docker-compose"
+    if not fetched.exists():
+        script = [str(ROOT / "scripts" / "unpack-debian.sh"), str(CACHE / "docker-compose"), "trixie", "docker-compose"]
+        done = subprocess.run(script, capture_output=True, text=True, check=False, timeout=300)
+        if done.returncode:
+            skip_or_fail(f"there is no docker-compose, and none could be fetched: {done.stderr[-300:]}")
+    return fetched
+
+
+def _version_of(program: str) -> str:
+    """Return what it says of itself; the first version was another program."""
+    said = subprocess.run([program, "version", "--short"], capture_output=True, text=True, check=False).stdout
+    return f"v{said.strip().lstrip('v')}"
+
+
 def _is_fetched() -> bool:
     return (FETCHED / "bin" / "postgres").exists()
 

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,11 +29,11 @@ class Processes:
     env: dict[str, str]
     running: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
-    def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start ``python -m …``; what it prints goes to its log."""
+    def start(self, name: str, *arguments: str, python: Sequence[str] = (sys.executable,)) -> subprocess.Popen[bytes]:
+        """Start ``python -m …``, this one or another; what it prints goes to its log."""
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", *arguments], cwd=ROOT, env={**_environment(), **self.env}, stdout=log, stderr=log
+                [*python, "-m", *arguments], cwd=ROOT, env={**_environment(), **self.env}, stdout=log, stderr=log
             )
         self.running[name] = process
         return process

@@ -1,7 +1,5 @@
 """The collector in an environment that has its extra alone: it starts there, and that environment stays small."""
 
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,39 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import skip_or_fail
+from tests import environments
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 FORBIDDEN = {
     *("polars", "duckdb", "dagster", "numpy", "pyarrow", "sqlalchemy", "alembic", "psycopg2", "matplotlib", "pandas"),
     *("adbc_driver_manager", "adbc_driver_postgresql", "fastapi", "ccxt", "rich"),
 }
 MOST_MEGABYTES = 40
-SYNC_SECONDS = 300
 
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A virtual environment with the extra ``collector`` of the lock, and nothing else."""
-    uv = next(filter(_works, ("uv", str(ROOT / ".uv" / "bin" / "uv"))), None)
-    if uv is None:
-        skip_or_fail("there is no uv: `make install` brings it")
-    folder = tmp_path_factory.mktemp("collector") / "venv"
-    # The code is run from the checkout, as the container runs it; wheels come from uv's cache where it has them.
-    options = ("--frozen", "--extra=collector", "--no-default-groups", "--no-install-project")
-    done = subprocess.run(
-        [uv, "sync", *options, f"--python={sys.executable}"],
-        cwd=ROOT,
-        env={**os.environ, "UV_PROJECT_ENVIRONMENT": str(folder), "UV_COMPILE_BYTECODE": "0"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=SYNC_SECONDS,
-    )
-    if done.returncode:
-        skip_or_fail(f"uv could not build the environment: {done.stderr[-500:]}")
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with environments.environment(tmp_path_factory.mktemp("collector") / "venv", "--extra=collector") as made:
+        yield made
 
 
 def run(environment: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -78,11 +58,3 @@ def test_the_environment_holds_none_of_the_pipeline_s_libraries(environment: Pat
     assert installed & FORBIDDEN == set()
     assert {"asyncpg", "msgspec", "websockets"} <= installed
     assert megabytes < MOST_MEGABYTES
-
-
-def _works(uv: str) -> bool:
-    """Return whether there is a uv of that name that runs."""
-    try:
-        return subprocess.run([uv, "--version"], capture_output=True, check=False, timeout=60).returncode == 0
-    except OSError:
-        return False
