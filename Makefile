@@ -9,10 +9,10 @@ PYTHON = python3
 STAMP = .venv/.installed
 
 .NOTPARALLEL:
-.PHONY: help install demo up test check lint bench soak day pictures clean
+.PHONY: help install demo up test check lint bench soak day docker-test pictures clean
 
 help: ## say what there is
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 16
 
 install: $(STAMP) ## install everything into .venv, from the lock
 
@@ -41,6 +41,9 @@ soak: $(STAMP) ## seven market days of faults and kills against the truth; 17 mi
 
 day: $(STAMP) ## a market day in which every part dies and comes back, against one pass; 26 minutes
 	@$(RUN) python -m benchmarks.day $(DAY)
+
+docker-test: $(STAMP) ## build the containers, start them, kill each in turn; needs Docker and root
+	@BTC_TEST_DOCKER=1 $(RUN) pytest tests/e2e/test_docker.py -s
 
 pictures: $(STAMP) ## take the pictures of the documents anew; needs Chromium
 	@$(RUN) python scripts/screenshots.py

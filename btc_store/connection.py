@@ -1,7 +1,8 @@
 """Connections to PostgreSQL by asyncpg, and what goes wrong with them, said in a sentence."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -11,6 +12,8 @@ from btc_core.errors import BtcError, DatabaseError
 
 CONNECT_TIMEOUT_SECONDS = 10
 STATEMENT_TIMEOUT_SECONDS = 60
+# Between two looks whether a server that starts is there.
+_WAIT_SECONDS = 0.5
 
 # What asyncpg and the operating system raise where a server is away, is starting, or ends a session.
 UNAVAILABLE = (
@@ -83,6 +86,24 @@ async def connect(url: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     finally:
         await connection.close()
+
+
+async def wait_for_server(url: str, *, seconds: float) -> None:
+    """Wait until the server takes connections, or so long; whatever else is wrong with it is not ours to say."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while True:
+                try:
+                    connection = await asyncpg.connect(url, timeout=CONNECT_TIMEOUT_SECONDS)
+                except asyncpg.PostgresError as error:
+                    if not isinstance(error, UNAVAILABLE):
+                        return
+                except UNAVAILABLE:
+                    pass
+                else:
+                    await connection.close()
+                    return
+                await asyncio.sleep(_WAIT_SECONDS)
 
 
 def explain(error: BaseException, url: str) -> BtcError:

@@ -1,5 +1,7 @@
 """``btc db``: bring the database to this version's schema, and say what it holds."""
 
+import asyncio
+
 import click
 
 from btc_assets.commands.options import command, debug_option, json_option, pass_settings
@@ -14,13 +16,17 @@ def db() -> None:
     """Migrate the database; say what it holds."""
 
 
-@command(example="btc db upgrade")
+@command(example="btc db upgrade\nbtc db upgrade --wait 300")
+@click.option("--wait", type=click.FloatRange(min=0), default=0, metavar="SECONDS", help="For a server that starts.")
 @json_option
 @pass_settings
-def upgrade(settings: Settings, *, as_json: bool) -> None:
+def upgrade(settings: Settings, *, wait: float, as_json: bool) -> None:
     """Bring the database to the schema of this version; what is up to date stays as it is."""
+    from btc_store.connection import wait_for_server
     from btc_store.schema import upgrade as upgrade_schema
 
+    if wait:
+        asyncio.run(wait_for_server(settings.database_url, seconds=wait))
     before, after = upgrade_schema(settings.database_url)
     done = f"schema {after} is up to date" if before == after else f"schema {before or 'none'} became {after}"
     answer({"before": before, "after": after}, as_json=as_json, text=f"{settings.shown_database}: {done}")

@@ -1,5 +1,6 @@
 """What goes wrong with a database is one sentence that says where, what and what to do, never the password."""
 
+import asyncio
 import shutil
 import socket
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ import psycopg2
 import pytest
 
 from btc_core.errors import DatabaseError
-from btc_store.connection import connect, explain, open_pool
+from btc_store.connection import connect, explain, open_pool, wait_for_server
 from btc_store.embedded import FALLBACK_FOLDER, EmbeddedPostgres
 from btc_store.schema import revisions, upgrade
 
@@ -140,3 +141,25 @@ async def test_connections_speak_utc(database_url):
     async with connect(database_url) as connection, open_pool(database_url, min_size=1, max_size=1) as pool:
         assert await connection.fetchval("SHOW timezone") == "UTC"
         assert await pool.fetchval("SHOW timezone") == "UTC"
+
+
+async def test_a_server_that_starts_is_waited_for(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """It refuses connections, then says that it starts, then takes them."""
+    folder = FALLBACK_FOLDER / tmp_path_factory.mktemp("btc-late").name
+    folder.mkdir()
+    folder.chmod(0o755)
+    server = EmbeddedPostgres(folder / "pg", is_disposable=True)
+    with server:
+        url = server.url
+    waiting = asyncio.create_task(wait_for_server(url, seconds=60))
+    with server:
+        await waiting
+        async with connect(url):
+            pass
+    shutil.rmtree(folder)
+
+
+async def test_what_waiting_does_not_mend_is_not_waited_for(guarded_url: str, dead_url: str) -> None:
+    """A wrong password is for the next statement to say; a server that never comes is given up."""
+    await asyncio.wait_for(wait_for_server(guarded_url, seconds=60), 10)
+    await asyncio.wait_for(wait_for_server(dead_url, seconds=0.2), 10)

@@ -1,0 +1,43 @@
+# Pipeline and API: Dagster's three processes, the live lane, the command line, REST and dashboard.
+#   docker build -t btc-pipeline .
+#   docker build --build-arg NO_AVX=1 -t btc-pipeline .        for a processor without AVX (docs/operations.md)
+ARG BASE=debian:bookworm-slim
+
+FROM ${BASE} AS build
+# The system's certificates, so that a base image with a company's own works too.
+ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends ca-certificates python3 python3-venv \
+ && python3 -m venv /opt/uv \
+ && /opt/uv/bin/pip install --no-cache-dir --disable-pip-version-check uv==0.13.9
+WORKDIR /app
+COPY pyproject.toml uv.lock ./
+# Without AVX the usual build of Polars dies at import; this one is of the same version and gives the same candles.
+ARG NO_AVX=
+RUN UV_PROJECT_ENVIRONMENT=/opt/btc UV_LINK_MODE=copy UV_NO_CACHE=1 /opt/uv/bin/uv sync \
+    --frozen --no-default-groups --no-install-project --extra api --extra pipeline ${NO_AVX:+--group no-avx} \
+    --python /usr/bin/python3
+COPY . .
+# Compiled once, as nothing can be written where it runs.
+RUN /opt/btc/bin/python -m compileall -q . \
+ && mkdir -p .data && chown -R 10001:10001 .data \
+ && printf '#!/bin/sh\nexec python -m btc_assets.cli "$@"\n' >/opt/btc/bin/btc && chmod 755 /opt/btc/bin/btc
+
+FROM ${BASE}
+LABEL org.opencontainers.image.title="btc-pipeline" \
+      org.opencontainers.image.description="Candles, indicators, decisions and backtests as Dagster assets; REST and dashboard" \
+      org.opencontainers.image.licenses="Apache-2.0"
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends ca-certificates python3 tzdata \
+ && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
+COPY --from=build /opt/btc /opt/btc
+COPY --from=build /app /app
+WORKDIR /app
+# NumPy's OpenBLAS takes some processors without AVX for newer ones: name what each of them can do.
+ARG NO_AVX=
+ENV OPENBLAS_CORETYPE=${NO_AVX:+NEHALEM}
+ENV PATH=/opt/btc/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 DAGSTER_HOME=/app MPLCONFIGDIR=/tmp NUMBA_CACHE_DIR=/tmp/numba
+USER 10001:10001
+VOLUME /app/.data
+# What it runs is said in docker-compose.yml, with the health check of each.
+CMD ["btc", "doctor"]

@@ -1,0 +1,131 @@
+"""docker-compose.yml, as docker-compose itself reads it: no engine is needed to know what it would start."""
+
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+from tests.conftest import ROOT
+
+PROFILES = {
+    "nas": {"timescaledb", "migrate", "collector", "api"},
+    "full": {"timescaledb", "migrate", "collector", "api", "live", "location", "daemon", "webserver"},
+    "pipeline": {"migrate", "live", "location", "daemon", "webserver"},
+}
+MEGABYTE = 2**20
+SECRET = "correct-horse-battery-staple"
+
+
+@pytest.fixture
+def composed(docker_compose, tmp_path):
+    """A function that returns the configuration of a profile, with secrets in files and variables as given."""
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    for name in ("db_admin_password", "db_password", "db_api_password", "api_token"):
+        (secrets / name).write_text(SECRET, encoding="utf-8")
+
+    def compose(profile: str, **variables: str) -> dict:
+        env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "BTC_SECRETS": str(secrets), **variables}
+        command = [str(docker_compose), "-f", str(ROOT / "docker-compose.yml"), "--profile", profile, "config"]
+        done = subprocess.run(
+            [*command, "--format", "json"], env=env, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert (done.returncode, done.stderr) == (0, ""), done.stderr
+        assert SECRET not in done.stdout
+        return json.loads(done.stdout)
+
+    return compose
+
+
+@pytest.mark.parametrize(("profile", "services"), PROFILES.items())
+def test_a_profile_has_its_services(composed, profile, services):
+    """The three ways to run it."""
+    assert set(composed(profile)["services"]) == services
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_every_service_is_bounded_and_comes_back(composed, profile):
+    """A limit of memory, none of processors (kernels of NAS makers refuse it), logs that rotate, a pinned image."""
+    for name, service in composed(profile)["services"].items():
+        assert int(service["mem_limit"]) > 0, name
+        assert not {"cpus", "cpu_count", "cpu_quota", "cpuset"} & set(service), name
+        assert "limits" not in service.get("deploy", {}).get("resources", {}), name
+        assert service["restart"] == ("no" if name == "migrate" else "unless-stopped"), name
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}, name
+        assert re.fullmatch(r"[a-z/-]+:(?!latest)[\w.-]+", service["image"]), name
+        assert service["read_only"] is True, name
+        assert "no-new-privileges:true" in service["security_opt"], name
+
+
+def test_the_collector_and_the_database_fit_a_small_machine(composed):
+    """Limits of memory, megabytes."""
+    services = composed("full")["services"]
+    limits = {name: int(service["mem_limit"]) // MEGABYTE for name, service in services.items()}
+    assert (limits["collector"], limits["timescaledb"]) == (128, 512)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_only_the_two_pages_for_people_are_published_and_only_on_this_machine(composed, profile):
+    """No port of the database, none of the collector; another address is somebody's decision."""
+    published = {
+        name: [(port["host_ip"], port["target"]) for port in service["ports"]]
+        for name, service in composed(profile)["services"].items()
+        if service.get("ports")
+    }
+    pages = {"api": 8000, "webserver": 3000}
+    assert published == {name: [("127.0.0.1", pages[name])] for name in pages if name in PROFILES[profile]}
+    open_ = composed(profile, BTC_BIND="192.0.2.7")["services"]
+    assert {port["host_ip"] for service in open_.values() for port in service.get("ports", [])} == {"192.0.2.7"}
+
+
+def test_the_database_is_reached_from_inside_alone(composed):
+    """Its network has no way out, and it is in no other."""
+    found = composed("full")
+    assert list(found["services"]["timescaledb"]["networks"]) == ["inside"]
+    assert found["networks"]["inside"]["internal"] is True
+
+
+def test_secrets_come_from_files(composed):
+    """No variable holds one, and everybody has only his own."""
+    services = composed("full")["services"]
+    for name, service in services.items():
+        variables = service.get("environment") or {}
+        secret = {key for key in variables if re.search("PASSWORD|TOKEN|SECRET|URL", key) and not key.endswith("_FILE")}
+        assert {variables[key] for key in secret} <= {"", "http://webserver:3000"}, name
+    held = {name: {each["source"] for each in service["secrets"]} for name, service in services.items()}
+    assert held["api"] == {"db_api_password", "api_token"}
+    assert held["timescaledb"] == {"db_admin_password", "db_password", "db_api_password"}
+    assert all(held[name] == {"db_password"} for name in PROFILES["full"] - {"api", "timescaledb"})
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_everything_waits_for_the_migrations(composed, profile):
+    """Whoever meets an older schema would fail, so nobody starts before it is new."""
+    for name, service in composed(profile)["services"].items():
+        if name not in ("timescaledb", "migrate"):
+            assert service["depends_on"]["migrate"]["condition"] == "service_completed_successfully", name
+        if name in ("daemon", "webserver"):
+            assert service["depends_on"]["location"]["condition"] == "service_healthy", name
+
+
+def test_the_pools_fit_the_server(composed):
+    """What our processes open at most is what the database allows."""
+    command = composed("full")["services"]["timescaledb"]["command"]
+    text = " ".join(command) if isinstance(command, list) else command
+    assert "max_connections=24" in text
+    assert "jit=off" in text
+    assert "shared_buffers=128MB" in text
+
+
+@pytest.mark.parametrize("dockerfile", ["Dockerfile", "collector/Dockerfile"])
+def test_an_image_is_pinned_by_the_lock_and_runs_as_nobody(dockerfile):
+    """What is installed is what uv.lock says; the process has no rights, and says whether it is well."""
+    text = (ROOT / dockerfile).read_text(encoding="utf-8")
+    assert re.search(r"uv sync \\\n\s+--frozen", text)
+    assert "ARG BASE=debian:bookworm-slim" in text
+    final = text[text.rindex("\nFROM ") :]
+    assert re.search(r"^USER 10001:10001$", final, re.MULTILINE)
+    assert "org.opencontainers.image.title" in final
+    assert not re.search(r"gcc|build-essential|python3-venv|/opt/uv", final)
