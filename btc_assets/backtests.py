@@ -9,9 +9,11 @@ import msgspec
 
 from btc_assets.candles import MINUTES_KEY
 from btc_assets.decisions import completeness_of
+from btc_assets.funding import FUNDING_KEY
 from btc_assets.lineage import Column, table_metadata
 from btc_assets.partitions import Partition, partitions_of
 from btc_assets.pictures import picture_of_equity
+from btc_assets.report.page import page_of
 from btc_core.config import Config
 from btc_core.model.backtest import Mode
 from btc_core.model.interval import Interval, parse_interval
@@ -21,6 +23,7 @@ from btc_core.strategy import NamedStrategy, load_strategy
 from btc_core.version import CODE_VERSION
 from btc_store.backtests import Backtest, BacktestRequest, run_backtest, stored_range
 from btc_store.frames import Frames
+from btc_store.warm_up import Minutes
 from resources.progress import Progress
 from resources.timescale import Timescale
 
@@ -57,7 +60,7 @@ def _build(config: Config, name: str, partitions: dg.PartitionsDefinition) -> dg
 
     @dg.asset(
         key=backtests_key(name),
-        deps=[MINUTES_KEY],
+        deps=[MINUTES_KEY, FUNDING_KEY],
         description=f"What {name} would have earned, by the code that decides live. {strategy.rule.description} "
         "The months of a launch are one continuous simulation, with the warm-up from before them; fills at the open "
         "of the next 1m candle.",
@@ -77,7 +80,9 @@ def _build(config: Config, name: str, partitions: dg.PartitionsDefinition) -> dg
             for _, each in groupby(partitions_done, key=lambda partition: partition.symbol):
                 started, months = time.monotonic(), list(each)
                 done = _simulate(frames, config, strategy, intervals, months, run_id=context.run.run_id)
-                _describe(context, backtests_key(name), months, done, started=started)
+                _describe(
+                    context, backtests_key(name), months, done, started=started, api_url=timescale.settings.page_url
+                )
         return dg.MaterializeResult()
 
     return backtests
@@ -107,7 +112,7 @@ def _simulate(
     """Run a backtest per interval over consecutive months of a symbol, as one range."""
     symbol = months[0].symbol
     range_ = stored_range(frames, symbol, TimeRange(months[0].month.start, months[-1].month.end))
-    rule, settings = completeness_of(config), config.backtest
+    rule, settings, minutes = completeness_of(config), config.backtest, Minutes(frames, symbol, range_.end)
     if strategy.rule.of == "capital":
         # The configured leverage is the perpetual's; coins are paid in full.
         settings = msgspec.structs.replace(settings, leverage=1)
@@ -117,6 +122,8 @@ def _simulate(
             BacktestRequest(symbol=symbol, interval=interval, strategy=strategy, range_=range_, config=settings),
             rule=rule,
             run_id=run_id,
+            minutes=minutes,
+            render=page_of,
         )
         for interval in intervals
         if candles_closed_in(range_, interval)
@@ -130,12 +137,13 @@ def _describe(
     done: Sequence[Backtest],
     *,
     started: float,
+    api_url: str,
 ) -> None:
     """Attach the figures to every month of the launch; so is the picture, where they are few."""
     best = max(done, key=lambda backtest: backtest.simulation.results.n_candles)
     range_ = best.request.range_
     metadata = {
-        "figures": dg.MetadataValue.md(_figures(done)),
+        "figures": dg.MetadataValue.md(_figures(done, api_url)),
         "range": f"{format_time(range_.start)} to {format_time(range_.end)}",
         "rows": sum(backtest.simulation.equity.height for backtest in done),
         "seconds": round(time.monotonic() - started, 3),
@@ -153,7 +161,7 @@ def headlines_of(backtest: Backtest) -> dict[str, str]:
     return HEADLINES | (SPOT_HEADLINES if backtest.request.config.mode is Mode.SPOT else {})
 
 
-def _figures(done: Sequence[Backtest]) -> str:
+def _figures(done: Sequence[Backtest], api_url: str) -> str:
     """Return the headlines as a table, a column per interval."""
     head = "| |" + "".join(f" {backtest.request.interval} |" for backtest in done)
     lines = [head, "|---" * (len(done) + 1) + "|"]
@@ -161,5 +169,9 @@ def _figures(done: Sequence[Backtest]) -> str:
         figures = [getattr(backtest.simulation.results, name) for backtest in done]
         shown = ("–" if figure is None else pattern.format(figure) for figure in figures)
         lines.append(f"| {name.replace('_', ' ')} |" + "".join(f" {text} |" for text in shown))
+    links = [f"{api_url}/api/v1/backtests/{backtest.id}/report" for backtest in done]
+    lines.append("| report |" + "".join(f" [page]({link}) |" for link in links))
+    said = ["found, not computed again" if backtest.is_found else "computed" for backtest in done]
+    lines.append("| |" + "".join(f" {text} |" for text in said))
     lines.append("| id |" + "".join(f" `{backtest.id}` |" for backtest in done))
     return "\n".join(lines)

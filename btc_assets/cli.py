@@ -47,6 +47,7 @@ COMMANDS = {
     "import": "Import 1m candles from Parquet and CSV files.",
     "backfill": "Fetch missing minutes from the exchange, or from another one.",
     "gaps": "Show which minutes are missing.",
+    "funding": "Fetch funding rates, or take them from a file.",
     "derive": "Derive candles, indicators and decisions of a range through Dagster.",
     "backtest": "Run a strategy over stored candles.",
     "sweep": "Try a strategy with many parameters.",

@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from btc_assets.backtest_job import build_backtest_jobs
 from btc_assets.backtests import build_backtests
 from btc_assets.candles import MINUTES_KEY, build_candles, build_minutes, candles_key
 from btc_assets.decisions import build_decisions, completeness_of, decisions_key
 from btc_assets.freshness import with_freshness
+from btc_assets.funding import FUNDING_JOB, FUNDING_KEY, build_funding
 from btc_assets.indicators import build_indicators, indicators_by_interval, indicators_key
 from btc_assets.partitions import build_partitions
 from btc_assets.prune import PRUNE_JOB, build_prune_job
@@ -25,6 +27,7 @@ from btc_store.settings import Settings, load_settings
 from resources.progress import Progress
 from resources.timescale import Timescale
 from sensors.daily_checks import build_daily_checks_sensor
+from sensors.funding_schedule import build_funding_schedule
 from sensors.new_candles import Watch, build_new_candles_sensor
 from sensors.outbox import build_outbox_sensor
 from sensors.prune_schedule import build_prune_schedule
@@ -74,14 +77,16 @@ def build_definitions(settings: Settings, progress: Progress | None = None) -> d
     )
     daily_intervals = {interval.label for key in daily for interval in placed[key].intervals}
     assets = [build_minutes(partitions), candles, indicators, *decisions, *build_backtests(config, partitions)]
+    assets.append(build_funding(config, partitions))
+    funding = dg.define_asset_job(FUNDING_JOB, selection=[FUNDING_KEY], description="Funding rates, terms of coins.")
     if settings.clock == ClockScale():
         # Policies know real time alone.
         assets = with_freshness(assets, config)
     return dg.Definitions(
         assets=assets,
         asset_checks=build_checks(placed, partitions),
-        jobs=[derive, quality, build_prune_job()],
-        schedules=[build_prune_schedule(PRUNE_JOB)],
+        jobs=[derive, quality, funding, build_prune_job(), *build_backtest_jobs()],
+        schedules=[build_prune_schedule(PRUNE_JOB), build_funding_schedule(FUNDING_JOB, list(config.symbols))],
         sensors=[
             build_new_candles_sensor(watch),
             build_outbox_sensor(),

@@ -11,9 +11,11 @@ from importlib.metadata import PackageNotFoundError, metadata
 from typing import Any
 
 import dagster as dg
+import polars as pl
 
 from btc_core.indicator import NamedIndicator
 from btc_core.strategy import NamedStrategy
+from btc_core.ticks import OF_CLOSE
 
 PROJECT = "btc-data"
 
@@ -89,7 +91,7 @@ def decision_columns(
     """Return the columns of a strategy's decisions, made of candles and, where they are kept, of indicators."""
     own = {name for indicator in strategy.indicators for name in indicator.columns()}
     said = strategy.opinion().values()
-    read = sorted({name for expression in said for name in expression.meta.root_names()} - set(strategy.columns))
+    read = sorted(_columns_of(said) - set(strategy.columns))
     opinion = {
         **{key: sorted({*read, *_read_by(strategy.indicators)}) for key in candles},
         **{key: ["value"] for key in indicators if own},
@@ -116,7 +118,13 @@ def decision_columns(
 def _read_by(indicators: Iterable[NamedIndicator]) -> list[str]:
     """Return the columns of candles that indicators are computed from."""
     expressions = [expression for indicator in indicators for expression in indicator.columns().values()]
-    return sorted({name for expression in expressions for name in expression.meta.root_names()})
+    return sorted(_columns_of(expressions))
+
+
+def _columns_of(expressions: Iterable[pl.Expr]) -> set[str]:
+    """Return the columns that expressions read; what is computed from the close on the way is the close."""
+    names = {name for expression in expressions for name in expression.meta.root_names()}
+    return {"close" if name in OF_CLOSE else name for name in names}
 
 
 def _described(column: Column) -> str:

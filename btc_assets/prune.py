@@ -13,6 +13,7 @@ from dagster_postgres import PostgresEventLogStorage
 from btc_core.errors import DataError
 from btc_store.frames import Frames, Value
 from btc_store.outbox import prune_outbox
+from btc_store.stream_changes import prune_stream
 from resources.instance_storage import vacuum
 from resources.timescale import Timescale
 
@@ -23,6 +24,8 @@ RUN_DAYS = 14
 EVENT_DAYS = 30
 # What the outbox says is in the UI seconds later; a week of it is for whoever looks for a fault.
 OUTBOX_DAYS = 7
+# Who was away for longer than this reads anew what the live stream would have told.
+STREAM_DAYS = 2
 # The last migration of Dagster's tables, and those of them that shrink.
 KNOWN_SCHEMA = "29b539ebc72a"
 TABLES = ("runs", "run_tags", "event_logs", "asset_event_tags", "asset_check_executions", "job_ticks")
@@ -38,6 +41,7 @@ class PruneConfig(dg.Config):
     run_days: int = RUN_DAYS
     event_days: int = EVENT_DAYS
     outbox_days: int = OUTBOX_DAYS
+    stream_days: int = STREAM_DAYS
 
 
 def build_prune_job() -> dg.JobDefinition:
@@ -54,6 +58,7 @@ def build_prune_job() -> dg.JobDefinition:
                 **prune_runs(frames, before=now - timedelta(days=config.run_days)),
                 **prune_reported(frames, before=now - timedelta(days=config.event_days)),
                 "outbox rows": prune_outbox(frames, before=now - timedelta(days=config.outbox_days)),
+                "notes of the stream": prune_stream(frames, before=now - timedelta(days=config.stream_days)),
             }
         vacuum(timescale.settings.database_url, TABLES)
         context.log.info("deleted: %s", ", ".join(f"{n} {name}" for name, n in deleted.items()))

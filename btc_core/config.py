@@ -16,6 +16,7 @@ from btc_core.history import EXCHANGE_ITSELF, parse_history_source
 from btc_core.model.backtest import BacktestConfig
 from btc_core.model.interval import Interval, parse_interval
 
+_ORIGIN = re.compile(r"https?://[^/\s*]+")
 _SYMBOL = re.compile(r"[A-Z0-9]+(?:[/:][A-Z0-9]+)*")
 
 
@@ -111,6 +112,32 @@ class CollectorConfig(_Section, frozen=True):
             raise ValueError("retry_seconds must hold at least one wait, found none")
 
 
+class ApiConfig(_Section, frozen=True):
+    """How much the API gives, and to whom.
+
+    Attributes:
+        cors_origins: Origins (``https://charts.example``) whose pages may read it from a browser.
+        requests_a_minute: Of one client. Pages and scripts of the dashboard are not counted.
+        loopback_requests_a_minute: Of this machine's programs together; a proxy on it is one of them.
+        max_streams: Live streams at once.
+        pool_max: Connections to the database.
+    """
+
+    cors_origins: tuple[str, ...] = ()
+    requests_a_minute: int = 1_200
+    loopback_requests_a_minute: int = 600_000
+    max_streams: int = 250
+    pool_max: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("requests_a_minute", "loopback_requests_a_minute", "max_streams", "pool_max"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, found {getattr(self, name)}")
+        for origin in self.cors_origins:
+            if _ORIGIN.fullmatch(origin) is None:
+                raise ValueError(f"cors_origins: expected https://host or http://host:port, found {origin!r}")
+
+
 class Config(_Section, frozen=True):
     """The whole of ``config.yaml``."""
 
@@ -125,6 +152,7 @@ class Config(_Section, frozen=True):
     quality: dict[str, dict[str, float | int]] = {}
     collector: CollectorConfig = CollectorConfig()
     backtest: BacktestConfig = BacktestConfig()
+    api: ApiConfig = ApiConfig()
 
     def coin_of(self, symbol: str) -> str:
         """Return the exchange's name of a symbol."""

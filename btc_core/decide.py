@@ -1,5 +1,6 @@
 """The only place where a strategy speaks: live, backtest and sweep call these functions."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -15,7 +16,9 @@ from btc_core.model.decision import Signal
 from btc_core.model.interval import Interval
 from btc_core.model.timerange import TimeRange
 from btc_core.resample import close_time, expected_minutes
+from btc_core.step import STATE, State, with_steps
 from btc_core.strategy import NamedStrategy
+from btc_core.ticks import with_ticks
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -37,7 +40,7 @@ class Completeness:
 def evaluate(
     candles: pl.DataFrame, strategy: NamedStrategy, interval: Interval, others: Others = NO_OTHERS
 ) -> pl.DataFrame:
-    """Return what a strategy thinks at each candle's close, without a position.
+    """Return what a strategy thinks at each candle's close, without a position and without a state.
 
     Args:
         candles: Candles of one symbol and interval, ascending, with ``strategy.look_back_in(interval)`` more before
@@ -49,19 +52,32 @@ def evaluate(
     Returns:
         ``time, close_time, price, minutes, expected_minutes``, ``awaited_time`` (see ``with_others``), a column for
         each indicator, ``wanted`` (null: keep), ``confidence``, and of a strategy with bounds ``at_least`` and
-        ``at_most``. Candles of the warm-up are absent.
+        ``at_most``; of one with steps, what a step reads (``btc_core.step.with_steps`` makes the first two of it).
+        Candles of the warm-up are absent.
         Where an indicator has no value later on (an RSI where the price stood still), the strategy has no opinion, and
         no confidence in it.
     """
-    evaluated = with_indicators(candles, strategy.indicators).with_columns(
+    opinion = strategy.opinion()
+    evaluated = with_opinion(labelled(candles, interval), strategy, others, opinion)
+    known = ["time", "close_time", "price", "minutes", "expected_minutes", "awaited_time"]
+    return evaluated.select(*known, *strategy.columns, *opinion)
+
+
+def labelled(candles: pl.DataFrame, interval: Interval) -> pl.DataFrame:
+    """Return candles with what does not hang on the strategy: ``close_time``, ``expected_minutes``, ``price``."""
+    return with_ticks(candles).with_columns(
         close_time=close_time(pl.col("time"), interval),
         expected_minutes=expected_minutes(pl.col("time"), interval),
         price=pl.col("close"),
     )
-    opinion = strategy.opinion()
-    evaluated = with_others(evaluated, others, strategy).with_columns(**opinion)
-    known = ["time", "close_time", "price", "minutes", "expected_minutes", "awaited_time"]
-    return evaluated.slice(strategy.warm_up).filter("is_seen").select(*known, *strategy.columns, *opinion)
+
+
+def with_opinion(
+    candles: pl.DataFrame, strategy: NamedStrategy, others: Others, opinion: Mapping[str, pl.Expr]
+) -> pl.DataFrame:
+    """Return labelled candles from the end of the warm-up on with the indicators, and a part of an opinion on them."""
+    evaluated = with_others(with_indicators(candles, strategy.indicators), others, strategy)
+    return evaluated.with_columns(**opinion).slice(strategy.warm_up).filter("is_seen")
 
 
 def with_awaited(
@@ -149,15 +165,16 @@ def speak(positions: pl.DataFrame, indicators: list[str]) -> pl.DataFrame:
     """Return the decisions: one row per signal, HOLD too.
 
     Args:
-        positions: From ``take_positions``.
+        positions: From ``take_positions``; the state of a strategy with steps goes into the snapshot too.
         indicators: The columns that go into the snapshot.
 
     Returns:
         ``time, close_time, seq, signal, confidence, exposure, price, indicator_snapshot`` (JSON text), ascending by
         ``time, seq``. A reversal is a CLOSE (seq 0) and an OPEN (seq 1) on the same candle.
     """
+    seen = [*indicators, *(name for name in (STATE,) if name in positions.columns)]
     spoken = positions.with_columns(
-        signal=_signals(pl.col("previous"), pl.col("exposure")), indicator_snapshot=_snapshot(indicators)
+        signal=_signals(pl.col("previous"), pl.col("exposure")), indicator_snapshot=_snapshot(seen)
     )
     return (
         spoken.with_columns(seq=pl.int_ranges(0, pl.col("signal").list.len(), dtype=pl.Int16))
@@ -205,6 +222,7 @@ def decide(
     rule: Completeness,
     since: datetime,
     before: float,
+    state: State | None = None,
     now: datetime,
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """Return positions, decisions and skipped candles from ``since`` on.
@@ -218,12 +236,17 @@ def decide(
         rule: When a candle with missing minutes is decided on.
         since: The open time of the first candle that counts.
         before: The exposure before it.
+        state: Of a strategy with steps, the state in the snapshot of the decision before it; None: there is none. The
+            positions have the column ``state`` then.
         now: The present instant of the market; candles that may still get minutes wait.
+
+    Raises:
+        DataError: If a step says a number that is none.
     """
     evaluated = evaluate(candles, strategy, interval, others).filter(pl.col("time") >= since)
     evaluated = with_no_trade(evaluated, no_trade, interval)
     may_come = interval.floor(now - rule.wait)
     evaluated = with_awaited(evaluated, candles["time"], no_trade, interval, since=may_come)
     complete, skipped = split_by_completeness(evaluated, rule, now=now)
-    positions = take_positions(complete, before=before)
+    positions = take_positions(with_steps(complete, strategy.step, state), before=before)
     return positions, speak(positions, strategy.columns), skipped

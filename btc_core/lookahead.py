@@ -18,6 +18,7 @@ from btc_core.decide import evaluate, take_positions
 from btc_core.model.interval import Interval
 from btc_core.model.timerange import format_time
 from btc_core.resample import CANDLE_SCHEMA, close_time
+from btc_core.step import STATE, with_steps
 from btc_core.strategy import NamedStrategy
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -126,7 +127,11 @@ class Market:
         return replace(self, candles=cut(self.candles, row), others=others)
 
     def said(self, strategy: NamedStrategy) -> pl.DataFrame:
-        """Return what a strategy says of it."""
+        """Return what a strategy says of it; one of steps from its first state on."""
+        return with_steps(self.seen(strategy), strategy.step, None).drop(STATE, strict=False)
+
+    def seen(self, strategy: NamedStrategy) -> pl.DataFrame:
+        """Return what a strategy says of it without a state, or what its steps read."""
         return evaluate(self.candles, strategy, self.interval, self.others)
 
 
@@ -210,6 +215,7 @@ def _ask_again(
     """Ask again in every way; yield what was wrong each time."""
     yield _out_of_range(said)
     yield _difference(said, market.said(strategy), Fault.CHANCE)
+    seen = market.seen(strategy)
     chance, times = np.random.default_rng(seed), market.candles["time"]
     look_back = strategy.look_back_in(market.interval)
     for trial in range(n_trials):
@@ -217,11 +223,12 @@ def _ask_again(
         earlier = pl.col("time") < times[cut]
         again = market.until(cut, seed=trial if trial % 2 else None).said(strategy)
         yield _difference(said.filter(earlier), again.filter(earlier), Fault.LOOK_AHEAD)
-        # The candles that count have all of their look-back: the same words as after all of history.
+        # The candles that count have all of their look-back: the same words as after all of history. A state comes
+        # from all of history, and out of the row before; what the steps read of a candle does not.
         first = max(cut - int(chance.integers(1, 5)), 0)
         inside = pl.col("time").is_between(times[first], times[cut])
-        again = market.from_(first - look_back).said(strategy)
-        yield _difference(said.filter(inside), again.filter(inside), Fault.LOOK_BACK)
+        again = market.from_(first - look_back).seen(strategy)
+        yield _difference(seen.filter(inside), again.filter(inside), Fault.LOOK_BACK)
 
 
 def _difference(before: pl.DataFrame, after: pl.DataFrame, fault: Fault) -> Finding | None:

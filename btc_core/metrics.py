@@ -63,7 +63,7 @@ def results(
     Args:
         equity: ``time`` (UTC, ascending, the last is the end of the range), ``equity`` (quote currency), ``exposure``.
         trades: The columns of ``btc_core.model.backtest.Trade``; ascending, none overlap.
-        fills: ``price``, ``quantity``, ``fee``, ``reason``.
+        fills: ``price``, ``quantity``, ``fee``, ``reason``, ``slippage``.
         capital: Equity at the start of the range, quote currency.
         facts: The rest.
     """
@@ -91,6 +91,7 @@ def results(
         avg_trade_return=avg_trade_return(trades["return"].to_numpy()),
         exposure_time=exposure_time(trades, range_),
         fees_paid=float(trades["fees"].sum()),
+        slippage_paid=float(fills["slippage"].sum()),
         # Unknown is not 0.
         funding_paid=float(trades["funding"].sum()) if facts.is_funding_known else None,
         n_liquidations=trades.filter(pl.col("exit_reason") == ExitReason.LIQUIDATION.value).height,

@@ -12,6 +12,7 @@ from btc_core.indicator import NamedIndicator
 from btc_core.model.interval import Interval, parse_interval
 from btc_core.parameters import Number, Parameter, Parameters, resolve_parameters
 from btc_core.plugins import fault_of, file_of, load_plugin
+from btc_core.step import Step
 
 # Its files are the strategies; those of a folder outside are added to them (btc_core.plugins.add_folder).
 PACKAGE = "btc_core.strategies"
@@ -29,6 +30,10 @@ def _nothing(_parameters: Parameters) -> int:
 
 def _no_others(_parameters: Parameters) -> Mapping[str, list[NamedIndicator]]:
     return {}
+
+
+def _left_to_steps(_parameters: Parameters) -> pl.Expr:
+    return pl.lit(None, pl.Float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +58,18 @@ class Strategy:
     description: str
     parameters: Mapping[str, Parameter]
     indicators: Callable[[Parameters], list[NamedIndicator]]
-    wanted: Callable[[Parameters], pl.Expr]
-    confidence: Callable[[Parameters], pl.Expr]
+    wanted: Callable[[Parameters], pl.Expr] = _left_to_steps
+    confidence: Callable[[Parameters], pl.Expr] = _left_to_steps
     bounds: Callable[[Parameters], Bounds] | None = None
+    step: Callable[[Parameters], Step] | None = None
     look_back: Callable[[Parameters], int] = _nothing
     also: Callable[[Parameters], Mapping[str, list[NamedIndicator]]] = _no_others
     of: Literal["equity", "capital"] = "equity"
+
+    def __post_init__(self) -> None:
+        """Refuse a rule that says nothing, or speaks in both ways."""
+        if (self.step is None) == (self.wanted is _left_to_steps):
+            raise TypeError("expected a Strategy to have either wanted and confidence, or step")
 
     def fixed(self, *, description: str, **values: Number) -> "Strategy":
         """Return the same rule with some parameters set for good."""
@@ -72,9 +83,10 @@ class Strategy:
             description=description,
             parameters=free,
             indicators=filled(self.indicators),
-            wanted=filled(self.wanted),
-            confidence=filled(self.confidence),
+            wanted=self.wanted if self.step else filled(self.wanted),
+            confidence=self.confidence if self.step else filled(self.confidence),
             bounds=filled(self.bounds) if self.bounds else None,
+            step=filled(self.step) if self.step else None,
             look_back=filled(self.look_back),
             also=filled(self.also),
         )
@@ -124,12 +136,29 @@ class NamedStrategy:
         own = self.rule.look_back(self.parameters)
         return own + max((indicator.warm_up for indicator in self.indicators), default=0)
 
+    @property
+    def step(self) -> Step | None:
+        """How it goes from candle to candle, if it does."""
+        return None if self.rule.step is None else self.rule.step(self.parameters)
+
     def opinion(self) -> dict[str, pl.Expr]:
-        """Return what it says, by column: ``wanted``, ``confidence``, and with bounds ``at_least`` and ``at_most``."""
-        rule = self.rule
-        said = {"wanted": rule.wanted(self.parameters), "confidence": rule.confidence(self.parameters).fill_null(0.0)}
-        if rule.bounds is not None:
-            said["at_least"], said["at_most"] = rule.bounds(self.parameters)
+        """Return what it says of a candle without what went before, by column.
+
+        That is what ``wants`` has, and ``confidence``; of a rule of steps only what a step reads.
+        """
+        said = self.wants()
+        if self.rule.step is None:
+            said["confidence"] = self.rule.confidence(self.parameters).fill_null(0.0)
+        return said
+
+    def wants(self) -> dict[str, pl.Expr]:
+        """Return what its exposure hangs on: ``wanted``, and bounds ``at_least``, ``at_most``; or what a step reads."""
+        step = self.step
+        if step is not None:
+            return step.columns
+        said = {"wanted": self.rule.wanted(self.parameters)}
+        if self.rule.bounds is not None:
+            said["at_least"], said["at_most"] = self.rule.bounds(self.parameters)
         return said
 
     def look_back_in(self, interval: Interval) -> int:

@@ -5,7 +5,7 @@ market. It is prepared once and only read. The kernel and Polars both run withou
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,6 +25,7 @@ from btc_core.simulator.layout import Floats
 from btc_core.simulator.market import Market, prepare
 from btc_core.simulator.outcome import Outcome, outcome_of, returns_of
 from btc_core.simulator.simulate import Course, follow
+from btc_core.step import exposures_of
 from btc_core.strategy import NamedStrategy
 from btc_core.sweep import Place
 
@@ -85,6 +86,7 @@ def prepare_arena(
     since: datetime,
     range_: TimeRange,
     config: BacktestConfig,
+    funding: pl.DataFrame | None = None,
 ) -> Arena:
     """Return what the trials of a symbol and an interval share.
 
@@ -99,6 +101,7 @@ def prepare_arena(
         since: The open time of the first candle that counts.
         range_: What is simulated.
         config: Capital, costs and rules.
+        funding: As ``btc_core.simulator.market.prepare`` takes it.
 
     Raises:
         DataError: If times do not ascend or a value is missing.
@@ -121,7 +124,7 @@ def prepare_arena(
         candles=candles,
         others=others,
         is_decided=candles["time"].is_in(decided["time"].implode()),
-        market=prepare(decided, minutes, range_=range_, delay_minutes=config.delay_minutes),
+        market=prepare(decided, minutes, range_=range_, delay_minutes=config.delay_minutes, funding=funding),
         config=config,
     )
 
@@ -134,10 +137,13 @@ def exposure_of(arena: Arena, strategy: NamedStrategy) -> Floats:
     """
     exposure = np.zeros(len(arena.market.close_time))
     evaluated = evaluate(arena.candles, strategy, arena.interval, arena.others)
-    opinion = evaluated.select(name for name in _OPINION if name in evaluated.columns)
     # The warm-up is absent, and nothing else: what is there are the last candles.
-    decided = opinion.filter(arena.is_decided.tail(evaluated.height))
-    wanted = take_positions(decided, before=0.0)["exposure"].to_numpy()
+    is_decided = arena.is_decided.tail(evaluated.height)
+    if strategy.step is not None:
+        wanted = exposures_of(evaluated.filter(is_decided), strategy.step)
+    else:
+        opinion = evaluated.select(name for name in _OPINION if name in evaluated.columns)
+        wanted = take_positions(opinion.filter(is_decided), before=0.0)["exposure"].to_numpy()
     if len(wanted) and np.abs(wanted).max() > 1:
         raise DataError(f"decisions: expected an exposure in [-1, 1], found {wanted[np.abs(wanted).argmax()]}")
     exposure[len(exposure) - len(wanted) :] = wanted
@@ -161,7 +167,7 @@ def daily_returns_of(trial: Trial) -> Floats:
     return returns_of(course_of(trial), trial.arena.market, trial.arena.config)
 
 
-def try_all(trials: Iterable[Trial], *, n_threads: int) -> Iterator[Trial]:
+def try_all(trials: Iterable[Trial], *, n_threads: int) -> Generator[Trial]:
     """Try trials on threads; each comes back in its turn, so the order and the figures do not hang on the threads.
 
     Whoever stops listening stops the rest: what is running ends, what waits is dropped.

@@ -46,6 +46,12 @@ def ranking(done: Sequence[Trial], sort: str) -> list[int]:
     return ranked(((figure_of(trial, sort), i) for i, trial in enumerate(done)), is_more_better=SORTS[sort])
 
 
+def neighbours_of(grid: Grid, done: Sequence[Trial], best: int) -> list[Trial]:
+    """Return the finished trials at most one step away from one in each range, and the same in everything else."""
+    trial = done[best]
+    return [other for other in done if other.arena is trial.arena and grid.are_neighbours(other.place, trial.place)]
+
+
 def judge(grid: Grid, done: Sequence[Trial], best: int, sort: str) -> Verdict:
     """Return what speaks for the best trial.
 
@@ -56,11 +62,7 @@ def judge(grid: Grid, done: Sequence[Trial], best: int, sort: str) -> Verdict:
         sort: The figure by which it is.
     """
     trial = done[best]
-    beside = [
-        figure_of(other, sort)
-        for other in done
-        if other.arena is trial.arena and grid.are_neighbours(other.place, trial.place)
-    ]
+    beside = [figure_of(other, sort) for other in neighbours_of(grid, done, best)]
     assert trial.outcome is not None, "a trial is judged when it is finished"
     return Verdict(
         symbol=trial.arena.symbol,

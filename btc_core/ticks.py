@@ -6,7 +6,29 @@ import polars as pl
 # off by less than a quarter of a tick, so that rounding leads back to the tick.
 TICKS_PER_UNIT = 100_000_000
 
+# The closes in ticks, and their sum over all candles before each: columns that are made of the close.
+_TICKS, _BEFORE = "close.ticks", "close.ticks.before"
+OF_CLOSE = frozenset({_TICKS, _BEFORE})
+
 
 def price_ticks(price: pl.Expr) -> pl.Expr:
     """Return prices as counts of 1e-8, exact for every price that is a multiple of it and below 3.3e7."""
     return (price * TICKS_PER_UNIT).round().cast(pl.Int64)
+
+
+def with_ticks(candles: pl.DataFrame) -> pl.DataFrame:
+    """Return candles with what ``ticks_of_last`` reads; as they are if they have it."""
+    if _BEFORE in candles.columns:
+        return candles
+    ticks = candles.select(price_ticks(pl.col("close")).alias(_TICKS)).to_series()
+    return candles.with_columns(ticks, (ticks.cum_sum() - ticks).alias(_BEFORE))
+
+
+def ticks_of_last(period: int) -> tuple[pl.Expr, pl.Expr]:
+    """Return the close in ticks, and the sum of the last ``period`` of them; null before there are so many.
+
+    A difference of two sums over all of history: whole numbers, modulo 2**64, so that it is exact wherever history
+    begins and however far the sums have run over.
+    """
+    ticks, before = pl.col(_TICKS), pl.col(_BEFORE)
+    return ticks, before + ticks - before.shift(period - 1)

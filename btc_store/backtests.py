@@ -1,7 +1,12 @@
-"""Run a backtest over stored minutes and keep what it said: run, decisions, trades, equity."""
+"""Run a backtest over stored minutes and keep what it said: run, decisions, trades, equity, page.
 
+The same backtest is found, not computed again: its fingerprint is what was asked, the code, and the data that it reads.
+"""
+
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 import msgspec
@@ -10,18 +15,23 @@ import polars as pl
 from btc_core.decide import Completeness, decide
 from btc_core.errors import DataError
 from btc_core.model.backtest import BacktestConfig, Mode
-from btc_core.model.interval import ONE_MINUTE, Interval
+from btc_core.model.interval import Interval
 from btc_core.model.timerange import MINUTE, TimeRange, format_time
 from btc_core.partitions import candles_closed_in
-from btc_core.resample import resample
 from btc_core.simulator.simulate import Simulation, simulate
 from btc_core.strategy import NamedStrategy
 from btc_core.version import CODE_VERSION
+from btc_store import backtest_rows
+from btc_store.backtest_rows import Known
+from btc_store.data_version import DataVersion, code_digest, data_version
 from btc_store.derive import read_no_trade
-from btc_store.frames import Frames, read_candles
+from btc_store.frames import Frames
+from btc_store.funding import read_funding
+from btc_store.instruments import config_of
+from btc_store.warm_up import Minutes, Wanted, candles_from, with_warm_up
 
-# Outages leave out candles, so the warm-up is looked for in this many times its length.
-_WARM_UP_REACH = 2
+# How much of a backtest is done after each stage, by what they take.
+_READ, _DECIDED, _SIMULATED, _RENDERED = 0.3, 0.6, 0.7, 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,37 +47,85 @@ class BacktestRequest:
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """A finished backtest."""
+    """A finished backtest.
+
+    Attributes:
+        id: In ``backtest_runs``.
+        request: With the configuration that was used: the exchange's terms are in it.
+        simulation: What it said; without fills, if it was found.
+        n_skipped: Candles that were too incomplete to decide on.
+        version: Of the data that it read; None where they come from no database.
+        known: What was found, if it was not computed now.
+    """
 
     id: UUID
     request: BacktestRequest
     simulation: Simulation
     n_skipped: int
+    version: DataVersion | None = None
+    known: Known | None = None
+
+    @property
+    def is_found(self) -> bool:
+        """Whether it was computed before."""
+        return self.known is not None
 
 
-def run_backtest(frames: Frames, request: BacktestRequest, *, rule: Completeness, run_id: str) -> Backtest:
-    """Simulate a strategy over stored minutes and store the outcome; a failure is stored with its reason.
+# Makes the page of a backtest from it and the minutes of its range.
+Render = Callable[[Backtest, pl.DataFrame], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """A request with what it rests on: the candles that are its, those before them, and the version of the data."""
+
+    request: BacktestRequest
+    owned: TimeRange
+    wanted: list[Wanted]
+    version: DataVersion
+
+
+def run_backtest(
+    frames: Frames,
+    request: BacktestRequest,
+    *,
+    rule: Completeness,
+    run_id: str,
+    id_: UUID | None = None,
+    is_forced: bool = False,
+    render: Render | None = None,
+    minutes: Minutes | None = None,
+) -> Backtest:
+    """Simulate a strategy over stored minutes and store the outcome; or find it, where it was computed before.
+
+    While it runs, ``backtest_runs`` says how far it is; a failure is stored with its reason.
+
+    Args:
+        frames: The database.
+        request: What is asked.
+        rule: When a candle with missing minutes is decided on.
+        run_id: Who asks: Dagster's run, or a command.
+        id_: Under which it was asked for, if it was; what is found is kept under it, too.
+        is_forced: Compute it even if it was computed before.
+        render: Makes its page, which is stored beside it.
+        minutes: Those of the symbol up to the end of the range, where several backtests share them.
 
     Raises:
-        DataError: If no minute is stored in the range.
-        InputError: If a strategy that spends a capital is given leverage.
+        DataError: If no minute is stored in the range, or somebody cancels the backtest meanwhile.
+        InputError: If leverage is above the coin's maximum, or given to a strategy that spends a capital.
     """
-    if request.strategy.rule.of == "capital":
-        # Its exposure is the share of the capital that is spent (docs/adr/0019): coins that are paid in full.
-        request = replace(request, config=msgspec.structs.replace(request.config, mode=Mode.SPOT))
-    id_ = uuid4()
-    with frames.transaction():
-        frames.run("insert_backtest", str(id_), *_described(request))
-    try:
-        positions, decisions, n_skipped, minutes = _decide(frames, request, rule)
-        simulation = simulate(positions, minutes, request.config, range_=request.range_, interval=request.interval)
-    except DataError as error:
-        with frames.transaction():
-            frames.run("fail_backtest", str(id_), str(error))
-        raise
-    with frames.transaction():
-        _store(frames, id_, request, simulation, decisions, run_id=run_id)
-    return Backtest(id_, request, simulation, n_skipped)
+    key, minutes = id_ or uuid4(), minutes or Minutes(frames, request.symbol, request.range_.end)
+    stream = (request.strategy.name, request.symbol, request.interval.label)
+    with backtest_rows.recorded(
+        frames, key, *stream, request.range_.start, request.range_.end, _config(request, None), run_id
+    ):
+        plan = _plan(frames, request)
+        fingerprint = _fingerprint(plan, rule)
+        backtest_rows.write(frames, key, "describe_backtest", _config(plan.request, plan.version), fingerprint)
+        known = None if is_forced else backtest_rows.find(frames, fingerprint, key)
+        if known is None:
+            return _compute(frames, key, plan, minutes, rule=rule, run_id=run_id, render=render)
+        return _take_over(frames, key, plan, known, minutes, render=render, is_asked=id_ is not None)
 
 
 def stored_range(frames: Frames, symbol: str, wanted: TimeRange) -> TimeRange:
@@ -90,86 +148,135 @@ def read_equity(frames: Frames, id_: UUID) -> pl.DataFrame:
     return frames.read("read_backtest_equity", str(id_))
 
 
-def _decide(
-    frames: Frames, request: BacktestRequest, rule: Completeness
-) -> tuple[pl.DataFrame, pl.DataFrame, int, pl.DataFrame]:
-    """Return positions, decisions, the number of skipped candles and the minutes of the range with its warm-up."""
+def _plan(frames: Frames, request: BacktestRequest) -> _Plan:
+    config, strategy = request.config, request.strategy
+    if strategy.rule.of == "capital":
+        # Its exposure is the share of the capital that is spent (docs/adr/0019): coins that are paid in full.
+        config = msgspec.structs.replace(config, mode=Mode.SPOT)
+    request = replace(request, config=config_of(frames, request.symbol, config))
     owned = candles_closed_in(request.range_, request.interval)
     if owned is None:
         raise DataError(
             f"no {request.interval} candle closes between {format_time(request.range_.start)} and "
             f"{format_time(request.range_.end)}: choose a longer range or a shorter interval"
         )
-    # Asked before the minutes are read: what is written meanwhile is newer.
-    newest = frames.read("newest_write", request.symbol, request.range_.start, request.range_.end)["data_revision"]
-    minutes, start = _with_warm_up(frames, request, owned)
-    candles = _candles(minutes, request.interval, start, owned.end)
-    others = {other: _candles(minutes, other, start, other.floor(owned.end)) for other in request.strategy.also}
-    # History waits for nothing: what is missing now stays missing.
-    now = request.range_.end + rule.wait + timedelta(microseconds=1)
-    positions, decisions, skipped = decide(
-        candles,
-        request.strategy,
-        request.interval,
-        others=others,
-        no_trade=read_no_trade(frames, request.symbol, request.interval, candles),
-        rule=rule,
-        since=owned.start,
-        before=0.0,
-        now=now,
-    )
-    decisions = decisions.with_columns(data_revision=pl.lit(newest[0], newest.dtype))
-    return positions, decisions, skipped.height, minutes
-
-
-def _with_warm_up(frames: Frames, request: BacktestRequest, owned: TimeRange) -> tuple[pl.DataFrame, datetime]:
-    """Return the minutes of the range and of enough candles before it, as far as they are stored, and their start."""
-    strategy = request.strategy
     before = {other: strategy.look_back_at(other) + 1 for other in strategy.also}
     before[request.interval] = max(strategy.look_back_in(request.interval), before.get(request.interval, 0))
-    start = min(i.floor(owned.start - i.longest * n) for i, n in before.items())
-    while True:
-        minutes = read_candles(frames, request.symbol, ONE_MINUTE, TimeRange(start, request.range_.end))
-        is_enough = all(_candles(minutes, i, start, i.floor(owned.start)).height >= n for i, n in before.items())
-        if is_enough or not frames.read("newest_minute_before", request.symbol, start).height:
-            break
-        start = request.interval.floor(owned.start - (owned.start - start) * _WARM_UP_REACH - MINUTE)
-    return minutes, start
+    wanted = [(owned.start, interval, n) for interval, n in before.items()]
+    # Asked before the minutes are read: what is written meanwhile is newer.
+    version = data_version(frames, request.symbol, request.range_, wanted)
+    return _Plan(request=request, owned=owned, wanted=wanted, version=version)
 
 
-def _candles(minutes: pl.DataFrame, interval: Interval, start: datetime, end: datetime) -> pl.DataFrame:
-    """Return the candles that open in a range; one that the minutes' start cuts through is none."""
-    time = interval.floor(start)
-    first = start if time == start else interval.close_of(time)
-    return resample(minutes.filter(pl.col("time").is_between(first, end, closed="left")), interval)
+def _fingerprint(plan: _Plan, rule: Completeness) -> str:
+    """Return what differs where what was asked, the code or the data do."""
+    request = plan.request
+    asked = {
+        "strategy": request.strategy.name,
+        "parameters": dict(request.strategy.parameters),
+        "symbol": request.symbol,
+        "interval": request.interval.label,
+        "start": request.range_.start,
+        "end": request.range_.end,
+        "config": request.config,
+        "rule": (rule.min_completeness, rule.wait.total_seconds()),
+        "code": code_digest(),
+        "data": plan.version.digest,
+    }
+    return hashlib.sha256(msgspec.json.encode(asked, order="sorted")).hexdigest()
 
 
-def _described(request: BacktestRequest) -> tuple[str, str, str, datetime, datetime, str]:
+def _config(request: BacktestRequest, version: DataVersion | None) -> str:
+    """Return what a backtest rests on, as ``backtest_runs.config`` keeps it."""
     config = {
         **msgspec.to_builtins(request.config),
         "parameters": dict(request.strategy.parameters),
         "code_version": CODE_VERSION,
     }
-    return (
-        request.strategy.name,
-        request.symbol,
-        request.interval.label,
-        request.range_.start,
-        request.range_.end,
-        msgspec.json.encode(config).decode(),
+    if version is not None:
+        config |= {"data_version": version.digest, "data_revision": version.newest}
+    return msgspec.json.encode(config).decode()
+
+
+def _take_over(
+    frames: Frames, key: UUID, plan: _Plan, known: Known, minutes: Minutes, *, render: Render | None, is_asked: bool
+) -> Backtest:
+    """Return a backtest that was computed before; where it was asked for under an id, it is kept under that, too."""
+    if is_asked:
+        backtest_rows.copy(frames, known, key)
+    else:
+        with frames.transaction():
+            frames.run("drop_backtest", str(key))
+    shown = key if is_asked else known.id
+    backtest = Backtest(shown, plan.request, known.simulation, known.n_skipped, known.version, known)
+    if render is not None and (is_asked or not known.has_report):
+        backtest_rows.keep_report(frames, shown, render(backtest, minutes.since(plan.request.range_.start)))
+    return backtest
+
+
+def _compute(
+    frames: Frames,
+    key: UUID,
+    plan: _Plan,
+    minutes: Minutes,
+    *,
+    rule: Completeness,
+    run_id: str,
+    render: Render | None,
+) -> Backtest:
+    request = plan.request
+
+    def advance(share: float) -> None:
+        backtest_rows.write(frames, key, "advance_backtest", share)
+
+    found, start = with_warm_up(minutes, plan.wanted)
+    advance(_READ)
+    positions, decisions, n_skipped = _decide(frames, plan, found, start, rule)
+    advance(_DECIDED)
+    funding = None if request.config.mode is Mode.SPOT else read_funding(frames, request.symbol, request.range_)
+    simulation = simulate(
+        positions, found, request.config, range_=request.range_, interval=request.interval, funding=funding
     )
-
-
-def _store(
-    frames: Frames, id_: UUID, request: BacktestRequest, simulation: Simulation, decisions: pl.DataFrame, *, run_id: str
-) -> None:
+    backtest = Backtest(key, request, simulation, n_skipped, plan.version)
+    advance(_SIMULATED)
+    html = None if render is None else render(backtest, minutes.since(request.range_.start))
+    advance(_RENDERED)
     inside = pl.col("close_time").is_between(request.range_.start, request.range_.end, closed="right")
-    frames.put("incoming", decisions.filter(inside))
-    parameters = msgspec.json.encode(dict(request.strategy.parameters)).decode()
     stream = (request.symbol, request.interval.label, request.strategy.name)
-    frames.run("insert_backtest_decisions", *stream, parameters, str(id_), run_id, CODE_VERSION, datetime.now(UTC))
-    frames.put("incoming", simulation.trades)
-    frames.run("insert_backtest_trades", str(id_))
-    frames.put("incoming", simulation.equity)
-    frames.run("insert_backtest_equity", str(id_))
-    frames.run("finish_backtest", str(id_), msgspec.json.encode(simulation.results).decode())
+    with frames.transaction():
+        backtest_rows.store(
+            frames,
+            key,
+            stream,
+            request.strategy.parameters,
+            simulation,
+            decisions=decisions.filter(inside),
+            n_skipped=n_skipped,
+            run_id=run_id,
+        )
+        if html is not None:
+            backtest_rows.keep_report(frames, key, html)
+    return backtest
+
+
+def _decide(
+    frames: Frames, plan: _Plan, minutes: pl.DataFrame, start: datetime, rule: Completeness
+) -> tuple[pl.DataFrame, pl.DataFrame, int]:
+    """Return positions, decisions and the number of skipped candles."""
+    request, end = plan.request, plan.owned.end
+    candles = candles_from(minutes, request.interval, start, end)
+    positions, decisions, skipped = decide(
+        candles,
+        request.strategy,
+        request.interval,
+        others={other: candles_from(minutes, other, start, other.floor(end)) for other in request.strategy.also},
+        no_trade=read_no_trade(frames, request.symbol, request.interval, candles),
+        rule=rule,
+        since=plan.owned.start,
+        before=0.0,
+        # History waits for nothing: what is missing now stays missing.
+        now=request.range_.end + rule.wait + timedelta(microseconds=1),
+    )
+    newest = plan.version.newest
+    decisions = decisions.with_columns(data_revision=pl.lit(newest, minutes.schema["time"]))
+    return positions, decisions, skipped.height

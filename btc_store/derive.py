@@ -18,6 +18,7 @@ from btc_core.indicator import NamedIndicator, with_indicators
 from btc_core.model.interval import ONE_MINUTE, Interval
 from btc_core.model.timerange import EPOCH, TimeRange, merge_ranges
 from btc_core.resample import close_time, resample
+from btc_core.step import STATE, State
 from btc_core.strategy import NamedStrategy
 from btc_core.version import CODE_VERSION
 from btc_store.frames import Frames, read_candles
@@ -55,10 +56,11 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class _Word:
-    """A decision that was made: on which candle, and the exposure that it left."""
+    """A decision that was made: on which candle, the exposure that it left, and the state of a rule of steps."""
 
     time: datetime
     exposure: float
+    state: State | None
 
 
 def derive_candles(frames: Frames, symbol: str, spans: Spans) -> dict[Interval, Written]:
@@ -215,6 +217,7 @@ def _decide_span(
             rule=rule,
             since=span.start,
             before=before,
+            state=earlier.state if earlier else None,
             now=by.now,
         )
         # Where the candles end, there is no more to read: the newest stored decision may stand on a candle that would
@@ -247,12 +250,16 @@ def _read_others(
 def _newest_word(frames: Frames, stream: tuple[str, str, str], before: datetime = NEVER) -> _Word | None:
     """Return the newest live decision that opens before a time, if there is one."""
     rows = frames.read("newest_decision", *stream, before).rows()
-    return _Word(*rows[0]) if rows else None
+    if not rows:
+        return None
+    time, exposure, state = rows[0]
+    return _Word(time, exposure, None if state is None else msgspec.json.decode(state, type=dict[str, float]))
 
 
 def _agrees(frames: Frames, stream: tuple[str, str, str], positions: pl.DataFrame, newest: _Word | None) -> bool:
-    """Return whether what is stored after the last position rests on the same exposure, or nothing is stored there."""
-    last = _Word(positions["time"][-1], positions["exposure"][-1])
+    """Return whether what is stored after the last position rests on the same exposure and state; or nothing is."""
+    state = positions[STATE][-1] if STATE in positions.columns else None
+    last = _Word(positions["time"][-1], positions["exposure"][-1], state)
     return newest is None or newest.time <= last.time or _newest_word(frames, stream, last.time + _INSTANT) == last
 
 

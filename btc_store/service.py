@@ -21,6 +21,7 @@ def run_service(
     *,
     description: str,
     epilog: str,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> int:
     """Serve until SIGTERM or Ctrl-C; return the exit status: 0 when told to stop, 1 when it cannot go on.
 
@@ -30,6 +31,7 @@ def run_service(
         arguments: Of the command line; None: the process's own.
         description: What ``--help`` says first.
         epilog: And last: an example and the environment.
+        loop_factory: Another event loop than the standard one.
     """
     parser = argparse.ArgumentParser(
         prog=f"python -m {name}",
@@ -41,7 +43,8 @@ def run_service(
     is_debug = bool(parser.parse_args(arguments).debug)
     configure_logging(is_debug=is_debug)
     try:
-        asyncio.run(_until_signal(serve))
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(_until_signal(serve))
     except Exception as error:
         if is_debug:
             logger.exception("failed")

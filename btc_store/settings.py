@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -35,6 +35,12 @@ class Settings:
     ws_url: str
     api_url: str
     collector_port: int
+    api_host: str
+    api_port: int
+    # Empty: writes are accepted from this machine only.
+    api_token: str = field(repr=False)
+    dagster_url: str
+    collector_url: str
     clock: ClockScale
     dagster_home: Path
     collector_folder: Path
@@ -42,6 +48,12 @@ class Settings:
     def now(self) -> datetime:
         """Return the present instant, on the scaled clock where ``BTC_CLOCK`` is set."""
         return self.clock.instant(time.time())
+
+    @property
+    def page_url(self) -> str:
+        """The API's address as a browser on this machine takes it."""
+        host = "127.0.0.1" if self.api_host in ("0.0.0.0", "::") else self.api_host  # noqa: S104 - compared, not bound
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.api_port}"
 
     @property
     def shown_database(self) -> str:
@@ -68,6 +80,13 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         ws_url=_url(env, "HYPERLIQUID_WS_URL", MAINNET_WS_URL, ("ws", "wss")),
         api_url=_url(env, "HYPERLIQUID_API_URL", MAINNET_API_URL, ("http", "https")),
         collector_port=_port(env, "COLLECTOR_HTTP_PORT", 8080),
+        api_host=env.get("API_HOST") or "127.0.0.1",
+        api_port=_port(env, "API_PORT", 8000),
+        api_token=_secret(env, "API_TOKEN"),
+        dagster_url=_url(env, "DAGSTER_URL", "http://127.0.0.1:3000", ("http", "https")).rstrip("/"),
+        collector_url=_url(
+            env, "COLLECTOR_URL", f"http://127.0.0.1:{_port(env, 'COLLECTOR_HTTP_PORT', 8080)}", ("http",)
+        ),
         clock=parse_clock(env["BTC_CLOCK"]) if env.get("BTC_CLOCK") else ClockScale(),
         dagster_home=Path(env.get("DAGSTER_HOME") or project_root()),
         # Relative to the file that names it, so that it does not hang on where the process was started.
@@ -139,9 +158,23 @@ def _database_url(env: Mapping[str, str]) -> str:
                 "written as %40 %3A %2F %23"
             )
         return "postgresql" + url[url.index(":") :]
-    user, password = quote(env.get("DB_USER") or "btc_bot", safe=""), quote(env.get("DB_PASSWORD", ""), safe="")
+    user, password = quote(env.get("DB_USER") or "btc_bot", safe=""), quote(_secret(env, "DB_PASSWORD"), safe="")
     host, port, name = env.get("DB_HOST") or "localhost", _port(env, "DB_PORT", 5432), env.get("DB_NAME") or "btc_data"
     return f"postgresql://{user}{':' if password else ''}{password}@{host}:{port}/{quote(name, safe='')}"
+
+
+def _secret(env: Mapping[str, str], name: str) -> str:
+    """Return a secret, or what is in the file that ``<name>_FILE`` names: containers are given files."""
+    file = env.get(f"{name}_FILE")
+    if not file:
+        return env.get(name, "")
+    if env.get(name):
+        raise ConfigError(f"{name} and {name}_FILE are both set: expected one of them")
+    try:
+        return Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise ConfigError(f"{name}_FILE={file!r}: cannot read it: {reason}") from None
 
 
 def _url(env: Mapping[str, str], name: str, default: str, schemes: tuple[str, ...]) -> str:

@@ -1,23 +1,18 @@
-"""The exchange's own candles of any interval, by REST: what ours are held against. One question, one answer.
-
-The collector asks for minutes, within a budget and again; this asks a few times a day, and says so when nobody answers.
-"""
+"""The exchange's own candles of any interval, by REST: what ours are held against."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
 
-import httpx
 import msgspec
 import polars as pl
 
-from btc_core.errors import ConfigError, ExchangeError
+from btc_core.errors import ExchangeError
 from btc_core.model.interval import Interval
 from btc_core.model.timerange import TimeRange, to_ms
-from btc_store.settings import Settings, refuse_scaled_mainnet
+from btc_store.settings import Settings
+from resources.exchange import ask, unexpected
 
-ANSWER_SECONDS = 10.0
-SHOWN_CHARACTERS = 100
 _MILLISECOND = timedelta(milliseconds=1)
 SCHEMA = pl.Schema(
     {
@@ -47,11 +42,11 @@ class _Row(msgspec.Struct):
     n: int
 
 
-def candle_request(coin: str, interval: Interval, span: TimeRange) -> bytes:
-    """Return the body of a request for the candles of a coin that open in a range."""
+def candle_request(coin: str, interval: Interval, span: TimeRange) -> dict[str, object]:
+    """Return the question for the candles of a coin that open in a range."""
     # A row is in the answer when it overlaps the window, and both ends count: ask for the opens alone.
     window = {"startTime": to_ms(span.start), "endTime": to_ms(span.end - _MILLISECOND)}
-    return msgspec.json.encode({"type": "candleSnapshot", "req": {"coin": coin, "interval": interval.label, **window}})
+    return {"type": "candleSnapshot", "req": {"coin": coin, "interval": interval.label, **window}}
 
 
 def parse_candles(body: bytes, coin: str, interval: Interval, span: TimeRange) -> pl.DataFrame:
@@ -63,8 +58,7 @@ def parse_candles(body: bytes, coin: str, interval: Interval, span: TimeRange) -
     try:
         rows = msgspec.json.decode(body, type=list[_Row], strict=False)
     except (msgspec.DecodeError, RecursionError) as error:
-        shown = body[:SHOWN_CHARACTERS].decode("utf-8", "replace")
-        raise ExchangeError(f"expected a list of candles, found {shown!r} ({error})") from None
+        raise unexpected("a list of candles", body, error) from None
     for row in rows:
         if (row.s, row.i) != (coin, interval.label):
             raise ExchangeError(f"expected {interval} candles of {coin}, found {row.i} of {row.s}")
@@ -93,17 +87,4 @@ class ExchangeCandles:
         Raises:
             ExchangeError: If it does not answer in time, or not with candles.
         """
-        try:
-            refuse_scaled_mainnet(self.settings)
-            answer = httpx.post(
-                self.settings.api_url,
-                content=candle_request(coin, interval, span),
-                headers={"Content-Type": "application/json"},
-                timeout=ANSWER_SECONDS,
-            ).raise_for_status()
-        except ConfigError as error:
-            raise ExchangeError(str(error)) from None
-        except httpx.HTTPError as error:
-            text = str(error).splitlines()[0] if str(error) else "no answer"
-            raise ExchangeError(f"{self.settings.api_url} did not answer: {type(error).__name__}, {text}") from None
-        return parse_candles(answer.content, coin, interval, span)
+        return parse_candles(ask(self.settings, candle_request(coin, interval, span)), coin, interval, span)

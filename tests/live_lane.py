@@ -29,6 +29,7 @@ def small_config(*symbols: str) -> Config:
         "strategies": {
             "ma": {"intervals": ["3m", "37m", "1h"], "parameters": {"period": 3}},
             "ma44": {"intervals": ["3m"]},
+            "trailing_stop": {"intervals": ["3m", "37m"], "parameters": {"entry": 3, "period": 2, "multiple": 1}},
         },
     }
     return parse_config(tree)

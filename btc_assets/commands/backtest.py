@@ -25,12 +25,13 @@ from btc_assets.decisions import completeness_of
 from btc_assets.report.page import Market, page
 from btc_core.errors import DataError, InputError
 from btc_core.model.backtest import Mode
-from btc_core.model.interval import ONE_MINUTE, Interval, parse_interval
+from btc_core.model.interval import Interval, parse_interval
 from btc_core.model.timerange import TimeRange, format_time
 from btc_core.strategy import load_strategy
 from btc_store.backtests import Backtest, BacktestRequest, run_backtest, stored_range
-from btc_store.frames import open_frames, read_candles
+from btc_store.frames import open_frames
 from btc_store.settings import Settings
+from btc_store.warm_up import Minutes
 
 
 def _intervals(_ctx: click.Context, _param: click.Parameter, text: str) -> list[Interval]:
@@ -63,6 +64,7 @@ def _intervals(_ctx: click.Context, _param: click.Parameter, text: str) -> list[
 @click.option("--trailing-stop-bps", type=float, help="Fall below the best price since the entry that closes it.")
 @click.option("--sz-decimals", type=int, help="Decimals of an order's size on the exchange: BTC 5, ETH 4.")
 @click.option("--min-notional", type=float, help="Smaller orders are not sent, quote currency.")
+@click.option("--force", "is_forced", is_flag=True, help="Compute it even if the same was computed before.")
 @click.option(
     *("--report", "report_file"),
     type=click.Path(path_type=Path, dir_okay=False),
@@ -79,6 +81,7 @@ def COMMAND(  # noqa: N802  # the constant that cli.py looks for
     strategy: str,
     start: datetime,
     end: datetime | None,
+    is_forced: bool,
     report_file: Path | None,
     parameters: dict[str, str],
     as_json: bool,
@@ -96,14 +99,23 @@ def COMMAND(  # noqa: N802  # the constant that cli.py looks for
         progress(f"{strategy} on {symbol}", total=len(intervals)) as advance,
     ):
         range_ = stored_range(frames, symbol, asked)
-        # Asked before the minutes are read: what is written meanwhile is newer.
-        newest = frames.read("newest_write", symbol, range_.start, range_.end)["data_revision"][0]
+        minutes = Minutes(frames, symbol, range_.end)
         for interval in intervals:
             request = BacktestRequest(symbol=symbol, interval=interval, strategy=named, range_=range_, config=config)
-            done.append(run_backtest(frames, request, rule=completeness_of(settings.config), run_id="btc backtest"))
+            done.append(
+                run_backtest(
+                    frames,
+                    request,
+                    rule=completeness_of(settings.config),
+                    run_id="btc backtest",
+                    is_forced=is_forced,
+                    minutes=minutes,
+                )
+            )
             advance(1)
         if report_file is not None:
-            write(page(done, Market(read_candles(frames, symbol, ONE_MINUTE, range_), newest)))
+            newest = max((each.version.newest for each in done if each.version and each.version.newest), default=None)
+            write(page(done, Market(minutes.since(range_.start), newest)))
     reports = [_report(backtest) for backtest in done]
     value = reports[0] if len(reports) == 1 else {"backtests": reports}
     written, text = ({}, "") if report_file is None else ({"report": str(report_file)}, f"\nreport: {report_file}")
@@ -156,6 +168,8 @@ def _report(backtest: Backtest) -> dict[str, Any]:
         "interval": request.interval.label,
         "config": msgspec.to_builtins(request.config),
         "n_skipped": backtest.n_skipped,
+        "is_found": backtest.is_found,
+        "data_version": backtest.version and backtest.version.digest,
         **msgspec.to_builtins(backtest.simulation.results),
     }
 
@@ -168,7 +182,21 @@ def _text(done: Sequence[Backtest]) -> str:
         [name.replace("_", " "), *(_shown(getattr(backtest.simulation.results, name), pattern) for backtest in done)]
         for name, pattern in headlines_of(done[0]).items()
     ]
-    return "\n".join([head, table(["", *(str(backtest.request.interval) for backtest in done)], rows)])
+    return "\n".join([head, table(["", *(str(backtest.request.interval) for backtest in done)], rows), *_notes(done)])
+
+
+def _notes(done: Sequence[Backtest]) -> Iterator[str]:
+    """Yield what there is to know beside the figures, a sentence each."""
+    if found := [backtest for backtest in done if backtest.known is not None]:
+        when = max(format_time(backtest.known.finished_at) for backtest in found if backtest.known)
+        labels = ", ".join(str(backtest.request.interval) for backtest in found)
+        yield f"{labels}: found, not computed again (of {when}); --force computes it"
+    results = done[0].simulation.results
+    if hours := results.funding_missing_hours:
+        yield f"the funding of {hours:,} hours is not stored and counts as 0: `btc funding` fetches it"
+    if minutes := results.n_missing_minutes:
+        across = ", ".join(f"{b.request.interval} {b.simulation.results.n_trades_across_gaps:,}" for b in done)
+        yield f"{minutes:,} minutes of the range are not stored; trades held across them: {across}"
 
 
 def _shown(figure: float | None, pattern: str) -> str:

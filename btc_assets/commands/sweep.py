@@ -1,7 +1,7 @@
 """``btc sweep``: a strategy with many parameters over stored candles, and how far the best of them is to be trusted."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -22,17 +22,16 @@ from btc_assets.commands.options import (
 from btc_assets.commands.output import answer, progress, table
 from btc_assets.decisions import completeness_of
 from btc_core.errors import InputError
-from btc_core.model.backtest import BacktestConfig, Mode
+from btc_core.model.backtest import BacktestConfig
 from btc_core.model.interval import Interval
 from btc_core.model.timerange import TimeRange, format_time
-from btc_core.strategy import NamedStrategy, load_strategy
-from btc_core.sweep import MAX_TRIALS, SORTS, Grid, Place, axes_of
-from btc_core.sweep_trial import Arena, Trial, try_all
-from btc_core.sweep_verdict import Verdict, judge, ranking
-from btc_store.backtests import stored_range
+from btc_core.sweep import SORTS, Grid
+from btc_core.sweep_trial import Trial
+from btc_core.sweep_verdict import Verdict
+from btc_core.walk_forward import Walked, parse_walk
 from btc_store.frames import open_frames
 from btc_store.settings import Settings
-from btc_store.sweeps import read_arenas
+from btc_store.sweep_run import Sweep, SweepRequest, plan_sweep, prepare_sweep, run_sweep
 
 # As after every Ctrl-C (btc_assets.cli).
 _INTERRUPTED = 130
@@ -84,6 +83,13 @@ def _intervals(ctx: click.Context, param: click.Parameter, text: str) -> list[In
 @click.option("--sort", type=click.Choice(list(SORTS)), default="sharpe", show_default=True, help="What is best.")
 @click.option("--top", type=click.IntRange(1), default=20, show_default=True, help="How many are shown.")
 @click.option("--random", "draw", type=click.IntRange(1), help="Try so many places of the grid, drawn at random.")
+@click.option(
+    "--walk-forward",
+    "walk",
+    metavar="TRAIN/TEST",
+    help="Choose by the past, trade what follows, again and again: 12M/3M, 365d/90d, 2y/6M.",
+)
+@click.option("--anchored", is_flag=True, help="With --walk-forward: every training begins where the range does.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another number, another draw.")
 @json_option
 @pass_settings
@@ -100,6 +106,8 @@ def sweep(
     top: int,
     draw: int | None,
     seed: int,
+    walk: str | None,
+    anchored: bool,
     as_json: bool,
     **rules: float | str | None,
 ) -> None:
@@ -107,89 +115,56 @@ def sweep(
 
     --param takes a range with both ends (period=5:400:5), a list (side=long_only,short_only) or one value. Of the best,
     the deflated Sharpe ratio says how probable it is that it is more than luck, and its neighbours whether it stands
-    alone. Nothing is stored. Ctrl-C prints what is finished.
+    alone. What is finished is kept: Ctrl-C prints it, and the same command goes on from there.
     """
-    rule = load_strategy(name, {}).rule
-    # A plan that begins on a day begins with the range, unless another day was given.
-    given = {"start": f"{start:%Y%m%d}", **parameters} if "start" in rule.parameters else parameters
-    grid = Grid(axes_of(f"strategy {name}", rule.parameters, given))
-    asked, config = TimeRange(start, end or settings.now()), _config(settings, rules, is_spot=rule.of == "capital")
-    strategies = _strategies(name, grid, draw=draw, seed=seed, n_markets=len(symbols) * len(intervals))
-    arenas = _arenas(settings, symbols, intervals, list(strategies.values()), asked=asked, config=config)
-    trials = [Trial(arena, place, strategy) for arena in arenas for place, strategy in strategies.items()]
-    done = _try(trials, name)
-    order = ranking(done, sort)
-    best = judge(grid, done, order[0], sort)
-    value = {
-        "strategy": name,
-        "sort": sort,
-        "n_trials": len(trials),
-        "n_finished": len(done),
-        "config": msgspec.to_builtins(config),
-        "best": msgspec.to_builtins(best),
-        "trials": [_row(done[i]) for i in order[:top]],
-    }
-    top_trials = [done[i] for i in order[:top]]
-    answer(value, as_json=as_json, text=_text(name, grid, top_trials, best, sort=sort, n_done=len(done)))
-    if len(done) < len(trials):
-        click.echo(f"interrupted: {len(done):,} of {len(trials):,} trials are finished, and shown", err=True)
+    if anchored and walk is None:
+        raise InputError("--anchored: expected --walk-forward with it, such as --walk-forward 12M/3M")
+    given = {key: value for key, value in rules.items() if value is not None}
+    request = SweepRequest(
+        strategy=name,
+        symbols=tuple(symbols),
+        intervals=tuple(interval.label for interval in intervals),
+        parameters=parameters,
+        start=start,
+        end=TimeRange(start, end or settings.now()).end,
+        draw=draw,
+        seed=seed,
+        walk=None if walk is None else parse_walk(walk, is_anchored=anchored),
+        config=msgspec.structs.replace(settings.config.backtest, **given),
+    )
+    found = _run(settings, request, sort=sort)
+    answer(_value(found, top), as_json=as_json, text=_text(found, top))
+    if not found.is_whole:
+        n, of = found.n_finished, found.prepared.n_trials
+        click.echo(f"interrupted: {n:,} of {of:,} trials are finished, and kept; the same command goes on", err=True)
         click.get_current_context().exit(_INTERRUPTED)
 
 
-def _config(settings: Settings, rules: Mapping[str, object], *, is_spot: bool) -> BacktestConfig:
-    """Return the configured capital, costs and rules with what was given instead."""
-    given = {name: value for name, value in rules.items() if value is not None}
-    config = msgspec.structs.replace(settings.config.backtest, **given)
-    # As in a backtest: what spends a capital buys coins.
-    return msgspec.structs.replace(config, mode=Mode.SPOT) if is_spot else config
+def _run(settings: Settings, request: SweepRequest, *, sort: str) -> Sweep:
+    """Try everything that is not finished yet. Ctrl-C before the first trial is finished is the command's end."""
+    plan = plan_sweep(request)
+    with open_frames(settings.database_url) as frames:
+        prepared = prepare_sweep(frames, plan, rule=completeness_of(settings.config))
+        with progress(request.strategy, total=prepared.n_trials) as advance:
+            found = run_sweep(frames, prepared, sort=sort, n_threads=os.cpu_count() or 1, advance=advance)
+    if found.best is None:
+        raise KeyboardInterrupt
+    return found
 
 
-def _strategies(name: str, grid: Grid, *, draw: int | None, seed: int, n_markets: int) -> dict[Place, NamedStrategy]:
-    """Return the strategy at each place that is tried.
-
-    Raises:
-        InputError: If they are too many, or parameters do not go together.
-    """
-    n_trials = min(draw or grid.n, grid.n) * n_markets
-    if n_trials > MAX_TRIALS:
-        raise InputError(
-            f"expected at most {MAX_TRIALS:,} trials, found {n_trials:,}: take larger steps, or --random 1000 of them"
-        )
-    return {place: load_strategy(name, grid.parameters(place)) for place in grid.places(draw=draw, seed=seed)}
-
-
-def _arenas(
-    settings: Settings,
-    symbols: Sequence[str],
-    intervals: Sequence[Interval],
-    strategies: Sequence[NamedStrategy],
-    *,
-    asked: TimeRange,
-    config: BacktestConfig,
-) -> list[Arena]:
-    """Return what the trials of each symbol and interval share."""
-    rule = completeness_of(settings.config)
-    arenas: list[Arena] = []
-    with open_frames(settings.database_url) as frames, progress("minutes", total=len(symbols)) as advance:
-        for symbol in symbols:
-            range_ = stored_range(frames, symbol, asked)
-            arenas += read_arenas(frames, symbol, intervals, strategies, range_=range_, rule=rule, config=config)
-            advance(1)
-    return arenas
-
-
-def _try(trials: Sequence[Trial], name: str) -> list[Trial]:
-    """Return the trials with their outcomes. Ctrl-C leaves those that are finished; where none is, it goes on."""
-    done: list[Trial] = []
-    with progress(name, total=len(trials)) as advance:
-        try:
-            for trial in try_all(trials, n_threads=os.cpu_count() or 1):
-                done.append(trial)
-                advance(1)
-        except KeyboardInterrupt:
-            if not done:
-                raise
-    return done
+def _value(found: Sweep, top: int) -> dict[str, Any]:
+    """Return what was found, for programs."""
+    request = found.prepared.plan.request
+    return {
+        "strategy": request.strategy,
+        "sort": found.sort,
+        "n_trials": found.prepared.n_trials,
+        "n_finished": found.n_finished,
+        "config": msgspec.to_builtins(request.config),
+        "best": msgspec.to_builtins(found.best),
+        "trials": [_row(found.done[i]) for i in found.order[:top]],
+        "walk_forward": None if found.walked is None else msgspec.to_builtins(found.walked),
+    }
 
 
 def _row(trial: Trial) -> dict[str, Any]:
@@ -201,9 +176,21 @@ def _row(trial: Trial) -> dict[str, Any]:
     }
 
 
-def _text(name: str, grid: Grid, shown: Sequence[Trial], best: Verdict, *, sort: str, n_done: int) -> str:
-    span = shown[0].arena.market.range_
-    head = f"{name}, {format_time(span.start)} to {format_time(span.end)}: {n_done:,} trials, best first by {sort}"
+def _text(found: Sweep, top: int) -> str:
+    """Return what was found, for people: the best trials, and how far they are to be trusted."""
+    assert found.best is not None, "something is finished"
+    grid, shown = found.prepared.plan.grid, [found.done[i] for i in found.order[:top]]
+    span, n_done = shown[0].arena.market.range_, len(found.done)
+    name = found.prepared.plan.request.strategy
+    what = "the last training" if found.walked else name
+    head = (
+        f"{what}, {format_time(span.start)} to {format_time(span.end)}: {n_done:,} trials, best first by {found.sort}"
+    )
+    walked = [] if found.walked is None else [*_walked(found.walked, grid, found.sort), ""]
+    return "\n".join([*walked, head, _table(grid, shown), "", *_judged(found.best, sort=found.sort)])
+
+
+def _table(grid: Grid, shown: Sequence[Trial]) -> str:
     names = [axis.name for axis in grid.axes]
     rows = [
         [
@@ -214,8 +201,40 @@ def _text(name: str, grid: Grid, shown: Sequence[Trial], best: Verdict, *, sort:
         ]
         for trial in shown
     ]
-    columns = ["symbol", "interval", *names, *(each.replace("_", " ") for each in _SHOWN)]
-    return "\n".join([head, table(columns, rows), "", *_judged(best, sort=sort)])
+    return table(["symbol", "interval", *names, *(each.replace("_", " ") for each in _SHOWN)], rows)
+
+
+def _walked(walked: Walked, grid: Grid, sort: str) -> list[str]:
+    """Return the windows of a walk-forward, and what it came to beside what the past had promised."""
+    names = [axis.name for axis in grid.axes]
+    rows = [
+        [
+            f"{step.test_start:%Y-%m-%d}",
+            f"{step.test_end:%Y-%m-%d}",
+            step.best.symbol,
+            step.best.interval,
+            *(f"{step.best.parameters[each]:g}" for each in names),
+            _shown(getattr(step.best.outcome, sort), _SHOWN[sort]),
+            _shown(step.best.deflated_sharpe, "{:.2f}"),
+            _shown(getattr(step.test, sort), _SHOWN[sort]),
+            _shown(step.test.total_return, "{:+.2%}"),
+        ]
+        for step in walked.steps
+    ]
+    columns = ["test from", "to", "symbol", "interval", *names, f"{sort} before", "deflated", f"{sort} in it", "return"]
+    kind = "anchored" if walked.is_anchored else "rolling"
+    out, efficiency = walked.out_of_sample, _shown(walked.efficiency, "{:.2f}")
+    return [
+        f"walk-forward {walked.walk}, {kind}: {len(walked.steps):,} of {walked.n_windows:,} windows",
+        table(columns, rows),
+        "",
+        f"out of sample: return {_shown(out.total_return, '{:+.2%}')}, {sort} "
+        f"{_shown(getattr(out, sort), _SHOWN[sort])}, drawdown {_shown(out.max_drawdown, '{:.2%}')}, "
+        f"{out.n_trades:,} trades; in sample the bests had a {sort} of "
+        f"{_shown(walked.in_sample[sort], _SHOWN[sort])} in the median",
+        f"deflated Sharpe ratio out of sample: {_shown(walked.deflated_sharpe, '{:.2f}')} (nothing was chosen by it); "
+        f"efficiency: {efficiency} (yearly growth out of sample, of what the past promised)",
+    ]
 
 
 def _judged(best: Verdict, *, sort: str) -> list[str]:

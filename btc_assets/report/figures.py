@@ -56,6 +56,7 @@ GROUPS: dict[str, tuple[Figure, ...]] = {
         Figure("avg_exposure", "Mean exposure", RATIO, "Size of the position against the equity, on average."),
         Figure("turnover", "Turnover", "{:,.1f} ×", "How often the account's worth was bought or sold."),
         Figure("fees_paid", "Fees", MONEY, "All fees; they are in the return already."),
+        Figure("slippage_paid", "Slippage", MONEY, "What fills lost to the market's prices; it is in the prices."),
         Figure("funding_paid", "Funding", MONEY, "Paid for holding the perpetual; negative is received; – is unknown."),
         Figure("n_unfilled", "Too small", COUNT, "Orders that were not sent, because the exchange refuses such sizes."),
     ),

@@ -40,6 +40,12 @@ class Market:
     data_revision: datetime | None
 
 
+def page_of(backtest: Backtest, minutes: pl.DataFrame) -> str:
+    """Return the page of one backtest of stored data, for ``btc_store.backtests.run_backtest``."""
+    assert backtest.version is not None, "it comes from a database"
+    return page([backtest], Market(minutes, backtest.version.newest))
+
+
 def page(backtests: Sequence[Backtest], market: Market) -> str:
     """Return a page about backtests of one strategy over the same range, one for each interval.
 
@@ -294,19 +300,19 @@ def _costs(backtest: Backtest) -> Html:
     """Return the way from what the price gave to what was left."""
     results, config = backtest.simulation.results, backtest.request.config
     funding = results.funding_paid
-    gross = results.total_pnl + results.fees_paid + (funding or 0.0)
-    slips = config.slippage_bps or config.slippage_range
+    gross = results.total_pnl + results.fees_paid + results.slippage_paid + (funding or 0.0)
     amounts: list[tuple[str, float | None]] = [
         ("gained by the price", gross),
+        ("slippage", -results.slippage_paid),
         ("fees", -results.fees_paid),
         ("funding", None if funding is None else -funding),
         ("left", results.total_pnl),
     ]
     rows = [[name, _money(amount), _share(amount, config.capital)] for name, amount in amounts]
-    slippage = "is in the prices of the fills, and in the first row" if slips else "none was assumed"
+    slips = config.slippage_bps or config.slippage_range
     return joined(
         table(["", "quote currency", "of the capital"], rows, class_="costs"),
-        element("p", f"Slippage: {slippage}.", class_="note"),
+        "" if slips else element("p", "No slippage was assumed.", class_="note"),
     )
 
 

@@ -25,7 +25,7 @@ def band(close: pl.Expr, *, period: int, deviations: float) -> pl.Expr:
     Source: J. Bollinger, Bollinger on Bollinger Bands (2001); the same as TA-Lib's ``BBANDS`` and Skender's. An
     implementation with the sample deviation has wider bands.
     """
-    return sma(close, period=period) + deviations * window_deviation(close, period=period)
+    return sma(period=period) + deviations * window_deviation(close, period=period)
 
 
 def _look_back(parameters: Parameters) -> int:
@@ -35,7 +35,7 @@ def _look_back(parameters: Parameters) -> int:
 def _outputs(parameters: Parameters) -> Mapping[str, pl.Expr]:
     close, period, deviations = pl.col("close"), int(parameters["period"]), parameters["deviations"]
     return {
-        "": sma(close, period=period),
+        "": sma(period=period),
         ".upper": band(close, period=period, deviations=deviations),
         ".lower": band(close, period=period, deviations=-deviations),
     }

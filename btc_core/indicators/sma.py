@@ -6,28 +6,26 @@ import polars as pl
 
 from btc_core.indicator import Indicator
 from btc_core.parameters import Parameter, Parameters
-from btc_core.ticks import TICKS_PER_UNIT, price_ticks
+from btc_core.ticks import TICKS_PER_UNIT, ticks_of_last
 
 
-def sma(close: pl.Expr, *, period: int) -> pl.Expr:
+def sma(*, period: int) -> pl.Expr:
     """Return the arithmetic mean of the last ``period`` closes, this one included.
 
-    Shape: one value per candle, aligned with ``close``. Unit: quote currency.
+    Shape: one value per candle, of a frame with ``close`` and its ticks (``with_ticks``). Unit: quote currency.
     Warm-up: the first ``period - 1`` values are null. Windowed: a value depends on ``period`` candles only, to the bit.
 
     The sum is taken on whole ticks: a running total of floats drifts, one of integers cannot. Where the mean equals
     the close exactly, the value is the close, so comparing the two floats tells a tie from a difference.
 
     Args:
-        close: Close prices in quote currency, ascending by ``time``, no nulls.
         period: Number of candles, from 1 to ``LONGEST_PERIOD``.
 
     Source: the plain mean; the same as TA-Lib's ``SMA``.
     """
-    ticks = price_ticks(close)
-    total = ticks.rolling_sum(window_size=period, min_samples=period)
+    ticks, total = ticks_of_last(period)
     mean = total / (period * TICKS_PER_UNIT)
-    return pl.when(total == ticks * period).then(close).otherwise(mean)
+    return pl.when(total == ticks * period).then(pl.col("close")).otherwise(mean)
 
 
 def _look_back(parameters: Parameters) -> int:
@@ -35,7 +33,7 @@ def _look_back(parameters: Parameters) -> int:
 
 
 def _outputs(parameters: Parameters) -> Mapping[str, pl.Expr]:
-    return {"": sma(pl.col("close"), period=int(parameters["period"]))}
+    return {"": sma(period=int(parameters["period"]))}
 
 
 # So many ticks of the highest exact price (see `price_ticks`) still fit into 64 bits.

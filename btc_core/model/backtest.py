@@ -61,10 +61,11 @@ class BacktestConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         slippage_range: The same as a share of the high-low range of the fill's minute; both are added.
         maintenance_bps: Maintenance margin, of the position's notional.
         mode: The perpetual or the coin.
-        max_leverage: The most the exchange gives on this coin.
+        max_leverage: The most the exchange gives on this coin; None: what it is known to say, else ``MAX_LEVERAGE``.
         delay_minutes: How long after a decision its order reaches the market, at least 0.
         min_notional: Smaller orders are not sent, quote currency; closing a position is always possible.
-        sz_decimals: Decimals of an order's size, rounded towards less (the exchange's ``szDecimals``); None: any size.
+        sz_decimals: Decimals of an order's size, rounded towards less (the exchange's ``szDecimals``); None: what it is
+            known to say (``btc_store.instruments``), else any size.
         stop_bps: Loss at which a position is closed, of its entry price; None: no stop.
         target_bps: Gain at which a position is closed, of its entry price; None: no target.
         trailing_stop_bps: Fall below the best price since the entry at which it is closed; None: no such stop.
@@ -81,7 +82,7 @@ class BacktestConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     slippage_range: float = 0
     maintenance_bps: float = 125
     mode: Mode = Mode.PERP
-    max_leverage: float = MAX_LEVERAGE
+    max_leverage: float | None = None
     delay_minutes: int = 0
     min_notional: float = MIN_NOTIONAL
     sz_decimals: int | None = None
@@ -129,11 +130,12 @@ class BacktestConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     def _refuse_leverage(self) -> None:
         """Refuse more leverage than the exchange gives, and what would be liquidated by its own entry."""
-        if not (math.isfinite(self.max_leverage) and self.max_leverage > 0):
-            raise InputError(f"max_leverage: expected a number above 0, found {self.max_leverage}.")
-        if not 0 < self.leverage <= self.max_leverage:
+        most = MAX_LEVERAGE if self.max_leverage is None else self.max_leverage
+        if not (math.isfinite(most) and most > 0):
+            raise InputError(f"max_leverage: expected a number above 0, found {most}.")
+        if not 0 < self.leverage <= most:
             raise InputError(
-                f"leverage: expected a number above 0 and at most {self.max_leverage:g}, which is the exchange's "
+                f"leverage: expected a number above 0 and at most {most:g}, which is the exchange's "
                 f"maximum for this coin; found {self.leverage:g}."
             )
         if self.mode is Mode.SPOT:
@@ -191,6 +193,7 @@ class BacktestResults(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of a backtest: fractions and quote currency; None is undefined. Formulas: ``btc_core.metrics``.
 
     Attributes:
+        slippage_paid: What fills lost to the market's own prices; it is in the prices, and so in ``total_pnl``.
         funding_paid: None where no rate is known; what is unknown beside known rates counts as 0.
         funding_missing_hours: Hours of the range whose rate is unknown, of a perpetual.
         n_missing_minutes: Minutes of the range that have no candle.
@@ -227,6 +230,7 @@ class BacktestResults(msgspec.Struct, frozen=True, kw_only=True):
     start_time: datetime
     end_time: datetime
     n_candles: int
+    slippage_paid: float
     funding_missing_hours: int
     n_missing_minutes: int
     n_trades_across_gaps: int

@@ -85,9 +85,9 @@ def parse_time(text: str) -> datetime:
     """
     try:
         parsed = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return parsed.replace(tzinfo=UTC) if parsed.utcoffset() is None else parsed.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise TimeError(f"{text!r} is no time: expected ISO 8601, such as 2025-01-31 or 2025-01-31T12:00Z") from None
-    return parsed.replace(tzinfo=UTC) if parsed.utcoffset() is None else parsed.astimezone(UTC)
 
 
 def format_time(instant: datetime) -> str:

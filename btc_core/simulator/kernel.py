@@ -80,12 +80,15 @@ def _settle(account: Account, funding: float) -> None:
 
 
 @_compiled
-def _book(account: Account, log: Log, k: int, price: float, quantity: float, fee: float, reason: int) -> None:
-    """Take a fill into the account and write it down."""
+def _book(
+    account: Account, log: Log, k: int, price: float, quantity: float, fee: float, reason: int, market: float
+) -> None:
+    """Take a fill into the account and write it down, with what it lost to the market's own price."""
     account.cash -= quantity * price + fee
     account.held += quantity
     fill = log[account.n_fills]
     fill.minute, fill.price, fill.quantity, fill.fee, fill.reason = k, price, quantity, fee, reason
+    fill.slippage = (price - market) * quantity
     fill.cash, fill.held, fill.settled = account.cash, account.held, account.settled
     fill.funding, fill.low, fill.high = account.paid, account.low, account.high
     account.paid = 0.0
@@ -93,14 +96,14 @@ def _book(account: Account, log: Log, k: int, price: float, quantity: float, fee
 
 
 @_compiled
-def _close(account: Account, log: Log, k: int, price: float, fee_rate: float, reason: int) -> None:
+def _close(account: Account, log: Log, k: int, price: float, fee_rate: float, reason: int, market: float) -> None:
     """Sell or buy back all that is held; a position that cannot pay for that is lost instead."""
     fee = fee_rate * abs(account.held) * price
     if account.cash + account.held * price - fee < account.free:
         _liquidate(account, log, k)
     else:
         account.low, account.high = min(account.low, price), max(account.high, price)
-        _book(account, log, k, price, -account.held, fee, reason)
+        _book(account, log, k, price, -account.held, fee, reason, market)
         account.put_in = 0.0
 
 
@@ -113,7 +116,7 @@ def _liquidate(account: Account, log: Log, k: int) -> None:
     """
     price = (account.free - account.cash) / account.held
     account.low, account.high = min(account.low, price), max(account.high, price)
-    _book(account, log, k, price, -account.held, 0.0, LIQUIDATION)
+    _book(account, log, k, price, -account.held, 0.0, LIQUIDATION, price)
     # The same sum without its rounding: nothing is left of an account that had staked everything.
     account.cash = account.free
     log[account.n_fills - 1].cash = account.free
@@ -136,7 +139,7 @@ def _fill(account: Account, log: Log, k: int, price: float, quantity: float, ter
         account.bought += size
         account.spent += size * price
         account.entry = account.spent / account.bought
-    _book(account, log, k, price, direction * size, terms.taker * size * price, SIGNAL)
+    _book(account, log, k, price, direction * size, terms.taker * size * price, SIGNAL, market)
     if terms.lots > 0:
         # Lots add up in floats; the position stays a whole number of them, and the log knows it as that.
         account.held = math.floor(account.held * terms.lots + 0.5) / terms.lots
@@ -165,7 +168,7 @@ def _margin_to(account: Account, log: Log, k: int, quote: Quote, wanted: float, 
         if size >= held:
             return
     if size == 0:
-        _close(account, log, k, price, terms.taker, SIGNAL)
+        _close(account, log, k, price, terms.taker, SIGNAL, quote.price)
     elif _fill(account, log, k, price, side * (size - held), terms, quote.price):
         account.free = (1 - exposure) * (account.cash + account.held * price)
 
@@ -202,7 +205,7 @@ def _move(account: Account, log: Log, k: int, quote: Quote, wanted: float, terms
         if is_lost(account, account.cash, quote.price, terms) or worth < account.free:
             _liquidate(account, log, k)
         elif side != _side(wanted):
-            _close(account, log, k, out, terms.taker, SIGNAL)
+            _close(account, log, k, out, terms.taker, SIGNAL, quote.price)
     if wanted != 0:
         if terms.is_spot:
             _put_in(account, log, k, quote, wanted, terms)
@@ -270,20 +273,42 @@ def _walk(account: Account, log: Log, start: int, stop: int, minutes: Minutes, t
             _settle(account, minutes.funding[k + 1])
             price = side * min(side * opened, level)
             quote = Quote(price, minutes.low[k], minutes.high[k])
-            _close(account, log, k, _worse(quote, -side, terms), terms.taker, STOP)
+            _close(account, log, k, _worse(quote, -side, terms), terms.taker, STOP, price)
             return
         if side * favourable >= side * target:
             _settle(account, minutes.funding[k + 1])
-            _close(account, log, k, target, terms.maker, TARGET)
+            _close(account, log, k, target, terms.maker, TARGET, target)
             return
         _see(account, minutes.low[k], minutes.high[k])
 
 
 @_compiled
+def advance(account: Account, log: Log, minutes: Minutes, stretches: Stretches, exposure: Floats, terms: Terms) -> None:
+    """Take an account through every change of exposure and to the end of the minutes, where it stays as it is.
+
+    Reads one record per decision; minutes only where something may have ended the position between two. The account can
+    be taken further later: where the minutes are cut changes no bit, because extremes are the same in any grouping.
+    """
+    for i in range(len(exposure)):
+        start, stop = stretches.at[i], stretches.at[i + 1]
+        if start == stop:
+            continue
+        if exposure[i] != account.wanted:
+            account.wanted = exposure[i]
+            _settle(account, stretches.funding[i])
+            quote = Quote(stretches.open[i], stretches.fill_low[i], stretches.fill_high[i])
+            _move(account, log, start, quote, account.wanted, terms)
+        if account.held != 0:
+            low, high = stretches.low[i], stretches.high[i]
+            if _may_end(account, low, high, stretches.funding_low[i], stretches.funding_high[i], terms):
+                _walk(account, log, start, stop, minutes, terms)
+            else:
+                _see(account, low, high)
+
+
+@_compiled
 def follow(account: Account, log: Log, minutes: Minutes, stretches: Stretches, exposure: Floats, terms: Terms) -> None:
     """Take an account through every change of exposure and to the end of the minutes, where it is closed.
-
-    Reads one record per decision; minutes only where something may have ended the position between two.
 
     Args:
         account: Begins with its capital as ``cash`` and ``free`` (spot: −inf), all else 0.
@@ -293,27 +318,13 @@ def follow(account: Account, log: Log, minutes: Minutes, stretches: Stretches, e
         exposure: The wanted one after each decision, in [−1, 1]; at least 0 in spot mode.
         terms: Costs and rules.
     """
-    wanted, n = 0.0, len(minutes.open)
-    for i in range(len(exposure)):
-        start, stop = stretches.at[i], stretches.at[i + 1]
-        if start == stop:
-            continue
-        if exposure[i] != wanted:
-            wanted = exposure[i]
-            _settle(account, stretches.funding[i])
-            quote = Quote(stretches.open[i], stretches.fill_low[i], stretches.fill_high[i])
-            _move(account, log, start, quote, wanted, terms)
-        if account.held != 0:
-            low, high = stretches.low[i], stretches.high[i]
-            if _may_end(account, low, high, stretches.funding_low[i], stretches.funding_high[i], terms):
-                _walk(account, log, start, stop, minutes, terms)
-            else:
-                _see(account, low, high)
+    advance(account, log, minutes, stretches, exposure, terms)
+    n = len(minutes.open)
     if account.held != 0:
         _settle(account, minutes.funding[n])
         side = _side(account.held)
         last = Quote(minutes.close[n - 1], minutes.low[n - 1], minutes.high[n - 1])
-        _close(account, log, n, _worse(last, -side, terms), terms.taker, END)
+        _close(account, log, n, _worse(last, -side, terms), terms.taker, END, last.price)
 
 
 @_compiled
@@ -325,7 +336,9 @@ def mark(
     time: Indices,
     price: Floats,
     funding: Floats,
-    capital: float,
+    cash: float,
+    held: float,
+    settled: float,
 ) -> None:
     """Value the account at every decision: what happened before its time, at the price of its candle.
 
@@ -337,9 +350,11 @@ def mark(
         time: When the decisions were known, ascending, likewise.
         price: What the position is valued at.
         funding: Cumulative funding per unit before each.
-        capital: Equity before the first fill.
+        cash: The account before the first fill: its money,
+        held: its position, base units,
+        settled: and the cumulative funding up to which that is paid.
     """
-    n, cash, held, settled = 0, capital, 0.0, 0.0
+    n = 0
     for i in range(len(time)):
         while n < len(fill_time) and fill_time[n] < time[i]:
             cash, held, settled = log[n].cash, log[n].held, log[n].settled

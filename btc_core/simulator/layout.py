@@ -29,6 +29,7 @@ ACCOUNT = np.dtype(
         ("spent", "f8"),  # their notional
         ("entry", "f8"),  # spent ÷ bought
         ("best", "f8"),  # the most favourable price since the entry, which a trailing stop follows
+        ("wanted", "f8"),  # the exposure that the last order wanted
         ("put_in", "f8"),  # spot: the share of the money that is in the coin
         ("settled", "f8"),  # up to which value of the cumulative funding is paid
         ("paid", "f8"),  # funding since the last fill
@@ -45,6 +46,7 @@ FILL = np.dtype(
         ("quantity", "f8"),  # bought is positive
         ("fee", "f8"),
         ("reason", "i8"),
+        ("slippage", "f8"),  # what it cost that the price was worse than the market's, at least 0; in the price already
         ("cash", "f8"),  # after the fill
         ("held", "f8"),  # after the fill
         ("settled", "f8"),
@@ -65,6 +67,7 @@ class Account(Protocol):
     spent: float
     entry: float
     best: float
+    wanted: float
     put_in: float
     settled: float
     paid: float
@@ -82,6 +85,7 @@ class Fill(Protocol):
     quantity: float
     fee: float
     reason: int
+    slippage: float
     cash: float
     held: float
     settled: float

@@ -78,6 +78,7 @@ def prepare(
     range_: TimeRange,
     delay_minutes: int = 0,
     funding: pl.DataFrame | None = None,
+    funding_before: float = 0.0,
     resolution: Interval = ONE_MINUTE,
 ) -> Market:
     """Return the market as decisions at these times meet it.
@@ -89,6 +90,7 @@ def prepare(
         delay_minutes: How long an order takes.
         funding: ``time`` (UTC, the settlement's stamp) and ``funding_rate`` (per settlement; a long pays what is
             positive); None: nothing is known.
+        funding_before: Cumulative funding per unit before the range, of an account that comes from there.
         resolution: What the rows of ``minutes`` are, if not minutes: fills are at the next row's open all the same.
 
     Raises:
@@ -98,7 +100,8 @@ def prepare(
     values = {name: frozen(floats(inside, name)) for name in ("open", "high", "low", "close")}
     close_time, decided = decisions_in(decisions, range_)
     paid = _funding_per_unit(time, values["open"], funding, range_)
-    cumulative = np.concatenate(([0.0], np.cumsum(paid)))
+    # Added up one by one, so that a sum that is carried on ends in the same bits.
+    cumulative = np.cumsum(np.concatenate(([funding_before], paid)))
     at = np.searchsorted(time, close_time + delay_minutes * _MINUTE_US, side="left").astype(np.int64)
     market_minutes = Minutes(**values, funding=frozen(cumulative))
     n_known, missing_hours = _known_hours(funding, range_)

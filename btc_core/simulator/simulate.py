@@ -36,7 +36,7 @@ class Simulation:
     Attributes:
         trades: One row per trade, flat to flat, ascending; the columns of ``btc_core.model.backtest.Trade``.
         equity: ``time, equity, drawdown, exposure``: one row per decision and one at the end of the range.
-        fills: ``time, price, quantity, fee, reason, funding``, ascending; bought is positive.
+        fills: ``time, price, quantity, fee, reason, funding, slippage``, ascending; bought is positive.
         results: The figures.
     """
 
@@ -141,6 +141,8 @@ def follow(market: Market, exposure: Floats, config: BacktestConfig) -> Course:
         frozen(market.price[:n]),
         frozen(market.funding_before[:n]),
         float(config.capital),
+        0.0,
+        0.0,
     )
     equity[n] = account.cash
     return Course(log, equity, held, int(account.n_unfilled))

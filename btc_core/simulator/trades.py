@@ -32,9 +32,10 @@ _SIDES = pl.Series([Side.SHORT.value, Side.LONG.value])
 
 
 def fills_of(log: np.ndarray, market: Market) -> pl.DataFrame:
-    """Return the fills: ``time, price, quantity, fee, reason, funding``; bought is positive.
+    """Return the fills: ``time, price, quantity, fee, reason, funding, slippage``; bought is positive.
 
-    ``funding`` is what the position paid since the fill before, quote currency.
+    ``funding`` is what the position paid since the fill before, ``slippage`` what the price was worse than the market's
+    (it is in the price already); quote currency.
     """
     return pl.DataFrame(
         {
@@ -44,6 +45,7 @@ def fills_of(log: np.ndarray, market: Market) -> pl.DataFrame:
             "fee": log["fee"],
             "reason": _REASONS.gather(log["reason"]),
             "funding": log["funding"],
+            "slippage": log["slippage"],
         }
     )
 

@@ -1,5 +1,6 @@
 -- Keep the trades of a backtest.
 INSERT INTO backtest_trades (backtest_id, seq, side, entry_time, entry_price, exit_time, exit_price, quantity, pnl, fees,
-                             return, exit_reason)
-SELECT $1::uuid, seq, side, entry_time, entry_price, exit_time, exit_price, quantity, pnl, fees, return, exit_reason
+                             return, exit_reason, funding, mae, mfe, missing_minutes)
+SELECT $1::uuid, seq, side, entry_time, entry_price, exit_time, exit_price, quantity, pnl, fees, return, exit_reason,
+       funding, mae, mfe, missing_minutes
 FROM incoming

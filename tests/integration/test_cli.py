@@ -20,6 +20,7 @@ from btc_core.model.candle import Candle, State
 from btc_store.candles import upsert_candles
 from btc_store.connection import connect
 from btc_store.frames import open_frames
+from tests.integration.test_schema import HEAD
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(sys.executable).parent / "btc"
@@ -335,7 +336,7 @@ def test_doctor_of_a_database_without_tables(btc, empty_database_url):
     """It fails and says what to run."""
     result = btc("doctor", url=empty_database_url)
     assert result.exit_code == 1
-    assert "fail  schema: expected 0004, found no tables of ours — run `btc db upgrade`" in result.stdout
+    assert f"fail  schema: expected {HEAD}, found no tables of ours — run `btc db upgrade`" in result.stdout
 
 
 @pytest.mark.parametrize("command", [("gaps",), ("export", "--interval", "1m", "-o", "-")])

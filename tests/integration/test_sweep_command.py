@@ -138,4 +138,4 @@ def test_ctrl_c_prints_what_is_finished_and_says_so(run, impatient):
     assert answer["n_trials"] == 1000
     assert 40 < answer["n_finished"] < 80
     assert len(answer["trials"]) == 20
-    assert f"interrupted: {answer['n_finished']} of 1,000 trials are finished, and shown" in said.stderr
+    assert f"interrupted: {answer['n_finished']} of 1,000 trials are finished, and kept" in said.stderr

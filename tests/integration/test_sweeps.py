@@ -16,7 +16,7 @@ from btc_core.sweep_trial import Trial, try_all
 from btc_store.backtests import BacktestRequest, run_backtest
 from btc_store.frames import open_frames
 from btc_store.quality import find_gaps
-from btc_store.sweeps import read_arenas
+from btc_store.sweeps import read_grounds
 from tests.derivation import RULE, made_minutes, note_no_trade, store_minutes
 
 HISTORY = TimeRange(datetime(2024, 6, 3, tzinfo=UTC), datetime(2024, 6, 12, tzinfo=UTC))
@@ -36,7 +36,8 @@ def frames(database_url):
 
 def trials_of(frames, strategies, *, range_, config):
     """Return every strategy in every interval, tried."""
-    arenas = read_arenas(frames, "BTC", INTERVALS, strategies, range_=range_, rule=RULE, config=config)
+    grounds = read_grounds(frames, "BTC", INTERVALS, strategies, range_=range_, rule=RULE)
+    arenas = [ground.arena(range_, config) for ground in grounds]
     trials = [Trial(arena, (i,), strategy) for arena in arenas for i, strategy in enumerate(strategies)]
     return list(try_all(trials, n_threads=2))
 
@@ -87,16 +88,12 @@ def test_a_range_shorter_than_a_candle_is_a_sentence(frames):
     """It says which interval, and what to do."""
     short = TimeRange(HISTORY.start + timedelta(minutes=5), HISTORY.start + timedelta(minutes=6))
     with pytest.raises(DataError, match=r"no 37m candle closes.*choose a longer range"):
-        read_arenas(
-            frames, "BTC", INTERVALS, [load_strategy("ma", {})], range_=short, rule=RULE, config=BacktestConfig()
-        )
+        read_grounds(frames, "BTC", INTERVALS, [load_strategy("ma", {})], range_=short, rule=RULE)
 
 
 def test_only_prices_are_kept(frames):
     """Memory is bounded by the minutes' prices: the arenas of all intervals share one copy of them."""
-    arenas = read_arenas(
-        frames, "BTC", INTERVALS, [load_strategy("ma", {})], range_=LATE, rule=RULE, config=BacktestConfig()
-    )
-    first, second = (arena.market.minutes for arena in arenas)
+    grounds = read_grounds(frames, "BTC", INTERVALS, [load_strategy("ma", {})], range_=LATE, rule=RULE)
+    first, second = (ground.arena(LATE, BacktestConfig()).market.minutes for ground in grounds)
     for name in ("open", "high", "low", "close"):
         assert getattr(first, name).ctypes.data == getattr(second, name).ctypes.data

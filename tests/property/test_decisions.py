@@ -14,6 +14,7 @@ from btc_core.lookahead import market_for
 from btc_core.model.decision import Signal
 from btc_core.model.interval import parse_interval
 from btc_core.plugins import plugin_names
+from btc_core.step import STATE
 from btc_core.strategy import load_strategy
 from tests.derivation import NO_MINUTES, candles_of_closes
 
@@ -155,14 +156,14 @@ def test_a_kept_exposure_is_brought_between_its_bounds(bounds, before, cut):
 @given(seed=st.integers(0, 2**32), cuts=st.lists(st.integers(1, 300), min_size=1, max_size=4))
 @settings(max_examples=8)
 def test_every_strategy_decides_in_pieces_as_at_once(name, seed, cuts):
-    """Live is history: with the look-back before each piece and the exposure before it, the same words, to the bit."""
+    """Live is history: with the look-back, the exposure and the state before each piece, the same words, to the bit."""
     strategy = load_strategy(name, {})
     look_back = strategy.look_back_in(HOUR)
     market = market_for(strategy, HOUR, seed=seed, room=300)
     candles = market.candles
     rule, now = Completeness(min_completeness=1.0, wait=timedelta(0)), START + timedelta(days=3_000)
 
-    def said(piece, since, before):
+    def said(piece, since, before, state):
         positions, words, _ = decide(
             piece,
             strategy,
@@ -172,14 +173,17 @@ def test_every_strategy_decides_in_pieces_as_at_once(name, seed, cuts):
             rule=rule,
             since=since,
             before=before,
+            state=state,
             now=now,
         )
-        return words, positions["exposure"][-1] if positions.height else before
+        if not positions.height:
+            return words, before, state
+        return words, positions["exposure"][-1], positions[STATE][-1] if STATE in positions.columns else None
 
-    whole, _ = said(candles, candles["time"][0], 0.0)
+    whole, *_ = said(candles, candles["time"][0], 0.0, None)
     edges = sorted({0, candles.height, *(candles.height - cut for cut in cuts if cut < candles.height)})
-    parts, before = [], 0.0
+    parts, before, state = [], 0.0, None
     for start, end in pairwise(edges):
-        words, before = said(candles[max(0, start - look_back) : end], candles["time"][start], before)
+        words, before, state = said(candles[max(0, start - look_back) : end], candles["time"][start], before, state)
         parts.append(words)
     assert pl.concat(parts).equals(whole)

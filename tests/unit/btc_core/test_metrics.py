@@ -182,6 +182,7 @@ def test_results_put_the_figures_together():
     )
     fills = pl.DataFrame(
         {"price": [10.0, 10.0], "quantity": [5.0, -5.0], "fee": [1.0, 2.0], "reason": ["signal", "end"]}
+        | {"slippage": [0.5, 0.25]}
     )
     times = [at[2], START + timedelta(days=2)]
     equity = pl.DataFrame({"time": times, "equity": [90.0, 120.0], "exposure": [-1.0, 0.5]})
@@ -190,6 +191,7 @@ def test_results_put_the_figures_together():
     assert found.n_liquidations == 1
     assert found.total_pnl == 20
     assert found.fees_paid == 3
+    assert found.slippage_paid == 0.75
     assert found.exposure_time == 0.5
     assert found.max_drawdown == pytest.approx(0.1)
     assert found.max_drawdown_days == 2

@@ -33,7 +33,7 @@ def test_an_opinion_needs_no_more_than_the_look_back(name):
     strategy = load_strategy(name, {})
     market = market_for(strategy, HOUR)
     window = market.from_(market.candles.height - 1 - strategy.look_back_in(HOUR))
-    assert window.said(strategy)[-1:].equals(market.said(strategy)[-1:])
+    assert window.seen(strategy)[-1:].equals(market.seen(strategy)[-1:])
 
 
 @EVERY_STRATEGY

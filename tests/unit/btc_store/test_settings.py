@@ -80,6 +80,28 @@ def test_a_password_is_quoted(password):
     assert (parts.hostname, parts.port) == ("localhost", 5432)
 
 
+def test_secrets_may_stand_in_files(tmp_path):
+    """Containers are given them so; the line's end is not part of one."""
+    (tmp_path / "db").write_text("p@ss word\n")
+    (tmp_path / "api").write_text("token\n")
+    settings = load_settings({"DB_PASSWORD_FILE": str(tmp_path / "db"), "API_TOKEN_FILE": str(tmp_path / "api")})
+    assert unquote(urlsplit(settings.database_url).password or "") == "p@ss word"
+    assert settings.api_token == "token"
+    assert "token" not in repr(settings)
+
+
+def test_a_secret_file_that_cannot_be_used_is_named(tmp_path):
+    """Never its content."""
+    missing = tmp_path / "missing"
+    assert refusal({"DB_PASSWORD_FILE": str(missing)}) == (
+        f"DB_PASSWORD_FILE={str(missing)!r}: cannot read it: No such file or directory"
+    )
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    assert "it is no text" in refusal({"API_TOKEN_FILE": str(tmp_path / "bytes")})
+    both = {"API_TOKEN": "secret-word", "API_TOKEN_FILE": str(tmp_path / "bytes")}
+    assert refusal(both) == "API_TOKEN and API_TOKEN_FILE are both set: expected one of them"
+
+
 def test_database_url_wins():
     """One address outweighs the parts."""
     environ = {"DATABASE_URL": "postgresql://a:b@c:1/d", "DB_HOST": "nas", "DB_NAME": "market"}

@@ -148,14 +148,15 @@ def test_the_months_make_up_the_year(done, text):
 
 
 def test_the_costs_lead_from_the_price_to_what_was_left(done, text):
-    """Gross, less fees, less funding, is the profit; funding that nobody knows is a dash."""
+    """Gross, less slippage, fees and funding, is the profit; funding that nobody knows is a dash."""
     results = done.simulation.results
     (table,) = re.findall(r'<table class="costs">.*?</table>', text)
     cells = [cell.replace("−", "-").replace(",", "") for cell in re.findall(r"<td>([^<]*)</td>", table)][::2]
-    assert cells[2] == "–"
-    gross, fees, left = (float(cells[i]) for i in (0, 1, 3))
+    assert cells[3] == "–"
+    gross, slippage, fees, left = (float(cells[i]) for i in (0, 1, 2, 4))
     assert left == pytest.approx(results.total_pnl, abs=0.01)
-    assert gross + fees == pytest.approx(left, abs=0.02)
+    assert slippage == -0.0
+    assert gross + slippage + fees == pytest.approx(left, abs=0.02)
 
 
 def test_what_is_not_drawn_is_said(minutes):

@@ -13,17 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btc_core.indicators.sma import INDICATOR, sma
+from btc_core.ticks import with_ticks
 
 GOLDEN = Path(__file__).resolve().parents[3] / "golden" / "skender_spy_sma20.json"
 
 
 def means(closes, period):
     """Return the average as a list."""
-    return (
-        pl.DataFrame({"close": closes}, schema={"close": pl.Float64})
-        .select(sma(pl.col("close"), period=period))["close"]
-        .to_list()
-    )
+    frame = with_ticks(pl.DataFrame({"close": closes}, schema={"close": pl.Float64}))
+    return frame.select(sma(period=period)).to_series().to_list()
 
 
 def test_it_equals_the_published_values():
@@ -80,7 +78,7 @@ def test_it_does_not_drift_over_a_million_candles():
     sums = np.cumsum(cents)
     window = sums[period - 1 :] - np.concatenate([[0], sums[:-period]])
     closes = pl.DataFrame({"close": cents / 100})
-    found = closes.select(sma(pl.col("close"), period=period)).to_series().to_numpy()[period - 1 :]
+    found = with_ticks(closes).select(sma(period=period)).to_series().to_numpy()[period - 1 :]
     assert np.max(np.abs(found / (window / (100 * period)) - 1)) < 1e-15
     last = cents[period - 1 :]
     assert np.array_equal(np.sign(last * period - window), np.sign(closes["close"].to_numpy()[period - 1 :] - found))

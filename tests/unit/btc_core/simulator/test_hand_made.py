@@ -16,11 +16,13 @@ def test_fees_and_slippage_of_a_long():
     """Capital 1020.1, fee 1 %, slippage 1 %, bought at 100 and sold at 110.
 
     Bought at 101: N = 1020.1 − 0.01 · N, N = 1010, 10 units, fee 10.1. Sold at 108.9: 1089, fee 10.89.
-    Left: 1078.11. P&L = 10 · (108.9 − 101) − 10.1 − 10.89 = 58.01 = 1078.11 − 1020.1.
+    Left: 1078.11. P&L = 10 · (108.9 − 101) − 10.1 − 10.89 = 58.01 = 1078.11 − 1020.1. Slippage: 10 · 1 + 10 · 1.1.
     """
     found = run(decided({1: 1, 5: 0}), market(*[100] * 5, *[110] * 5), capital=1020.1, taker_bps=100, slippage_bps=100)
     assert found.fills["price"].to_list() == pytest.approx([101, 108.9])
     assert found.fills["fee"].to_list() == pytest.approx([10.1, 10.89])
+    assert found.fills["slippage"].to_list() == pytest.approx([10, 11])
+    assert found.results.slippage_paid == pytest.approx(21)
     assert found.results.total_pnl == pytest.approx(58.01)
     assert found.results.final_equity == pytest.approx(1078.11)
 

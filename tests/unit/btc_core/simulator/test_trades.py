@@ -11,12 +11,12 @@ from tests.markets import TEN_MINUTES, at, decided, market
 
 LOG = np.array(
     [
-        # minute, price, quantity, fee, reason, cash, held, settled, funding, low, high
-        (1, 100.0, 2.0, 1.0, 0, 799.0, 2.0, 0.0, 0.0, 100.0, 100.0),
-        (3, 120.0, 2.0, 1.0, 0, 558.0, 4.0, 0.0, 0.0, 90.0, 125.0),
-        (4, 130.0, -4.0, 2.0, 4, 1073.0, 0.0, 0.0, 3.0, 110.0, 130.0),
-        (4, 130.0, -1.0, 1.0, 0, 1202.0, -1.0, 0.0, 0.0, 130.0, 130.0),
-        (10, 140.0, 1.0, 1.0, 2, 1061.0, 0.0, 0.0, -2.0, 117.0, 143.0),
+        # minute, price, quantity, fee, reason, slippage, cash, held, settled, funding, low, high
+        (1, 100.0, 2.0, 1.0, 0, 2.0, 799.0, 2.0, 0.0, 0.0, 100.0, 100.0),
+        (3, 120.0, 2.0, 1.0, 0, 2.0, 558.0, 4.0, 0.0, 0.0, 90.0, 125.0),
+        (4, 130.0, -4.0, 2.0, 4, 0.0, 1073.0, 0.0, 0.0, 3.0, 110.0, 130.0),
+        (4, 130.0, -1.0, 1.0, 0, 1.0, 1202.0, -1.0, 0.0, 0.0, 130.0, 130.0),
+        (10, 140.0, 1.0, 1.0, 2, 1.0, 1061.0, 0.0, 0.0, -2.0, 117.0, 143.0),
     ],
     dtype=FILL,
 )
@@ -45,7 +45,7 @@ def test_a_trade_is_flat_to_flat():
 def test_no_fills_are_no_trades():
     """The columns are there."""
     assert trades_of(LOG[:0], MARKET).equals(pl.DataFrame(schema=TRADE_SCHEMA))
-    assert fills_of(LOG[:0], MARKET).columns == ["time", "price", "quantity", "fee", "reason", "funding"]
+    assert fills_of(LOG[:0], MARKET).columns == ["time", "price", "quantity", "fee", "reason", "funding", "slippage"]
 
 
 def test_fills_are_in_the_order_of_the_log():

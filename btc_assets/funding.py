@@ -1,0 +1,93 @@
+"""The asset ``funding``: what a perpetual pays for being held, and with it the terms of its coins."""
+
+import time
+from datetime import timedelta
+
+import dagster as dg
+
+from btc_assets.lineage import Column, table_metadata
+from btc_assets.partitions import partitions_of
+from btc_core.config import Config
+from btc_core.model.timerange import TimeRange, format_time
+from btc_store.frames import Frames
+from btc_store.funding import FROM_EXCHANGE, store_funding
+from btc_store.instruments import store_instruments
+from resources.exchange_funding import ExchangeFunding
+from resources.progress import Progress
+from resources.timescale import Timescale
+
+FUNDING_KEY = dg.AssetKey("funding")
+FUNDING_JOB = "fetch_funding"
+# A settlement of the month's last hour is stamped in the next month's first second.
+_STAMPED_LATE = timedelta(minutes=1)
+
+
+def build_funding(config: Config, partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    """Return the asset; its months are fetched whole, and twice is once."""
+
+    @dg.asset(
+        key=FUNDING_KEY,
+        description="Hourly funding of perpetuals, as the exchange settled it; and the terms of its coins "
+        "(`instruments`): decimals of a size, most leverage. Backtests pay and keep them.",
+        group_name="candles",
+        kinds={"postgres"},
+        owners=["team:data"],
+        metadata=table_metadata(_columns(), docs=["docs/backtests.md"]),
+        partitions_def=partitions,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def funding(
+        context: dg.AssetExecutionContext, timescale: dg.ResourceParam[Timescale], progress: dg.ResourceParam[Progress]
+    ) -> dg.MaterializeResult:
+        exchange = ExchangeFunding(timescale.settings)
+        with timescale.frames() as frames:
+            store_terms(frames, exchange, config)
+            for partition in partitions_of(context, progress):
+                started = time.monotonic()
+                month = TimeRange(partition.month.start, partition.month.end + _STAMPED_LATE)
+                n_rows, n_written = fetch_funding(frames, exchange, config, partition.symbol, month)
+                found = {
+                    "rows": n_rows,
+                    "rows written": n_written,
+                    "range": f"{format_time(month.start)} to {format_time(partition.month.end)}",
+                    "seconds": round(time.monotonic() - started, 3),
+                }
+                context.add_asset_metadata(metadata=found, asset_key=FUNDING_KEY, partition_key=partition.key)
+        return dg.MaterializeResult()
+
+    return funding
+
+
+def fetch_funding(
+    frames: Frames, exchange: ExchangeFunding, config: Config, symbol: str, span: TimeRange
+) -> tuple[int, int]:
+    """Fetch and store the rates of a range, page by page; return how many there are, and how many were new.
+
+    Raises:
+        ExchangeError: If the exchange does not answer; the pages before are kept.
+    """
+    n_rows = n_written = 0
+    for rates in exchange.rates(config.coin_of(symbol), span):
+        n_rows += rates.height
+        n_written += store_funding(frames, symbol, rates, FROM_EXCHANGE)
+    return n_rows, n_written
+
+
+def store_terms(frames: Frames, exchange: ExchangeFunding, config: Config) -> int:
+    """Fetch and store the terms of the configured symbols; return how many were new or different.
+
+    Raises:
+        ExchangeError: If the exchange does not answer.
+    """
+    terms = exchange.terms()
+    known = {symbol: terms[coin] for symbol in config.symbols if (coin := config.coin_of(symbol)) in terms}
+    return store_instruments(frames, known)
+
+
+def _columns() -> list[Column]:
+    return [
+        Column("time", "timestamptz", "the settlement's stamp, UTC", {}),
+        Column("rate", "float8", "fraction of the notional; a long pays what is positive", {}),
+        Column("premium", "float8", "how far the perpetual stood above its index, as a fraction", {}),
+        Column("source", "text", "rest, or import:<name>", {}),
+    ]

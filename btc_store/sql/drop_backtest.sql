@@ -1,0 +1,2 @@
+-- Forget a backtest.
+DELETE FROM backtest_runs WHERE id = $1::uuid
