@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from benchmarks import (
+    api,
     backfill,
+    closing,
     flat,
     footprint,
     fuzz,
@@ -16,14 +18,15 @@ from benchmarks import (
     indicators,
     latency,
     live,
-    peers,
     pipeline,
     simulate,
+    stream,
     sweep,
     workspace,
 )
 from benchmarks.figure import Figure
-from benchmarks.market import year_of_minutes
+from benchmarks.market import eight_years_of_minutes, year_of_minutes
+from benchmarks.peers import compare
 from benchmarks.processes import ROOT
 from btc_store.embedded import EmbeddedPostgres
 from btc_store.schema import upgrade
@@ -31,7 +34,7 @@ from btc_store.schema import upgrade
 SUITES = {
     "pipeline": "import, derive and test a year: 1 minute",
     "indicators": "each indicator over a year and over its look-back: 1 minute",
-    "simulate": "eight years through the simulator, once and a thousand times: 1 minute",
+    "simulate": "two, four and eight years through the simulator: 1 minute",
     "sweep": "999 windows over eight years, with their decisions: 1 minute",
     "latency": "from a candle to its decision and to the page, by sensor and by live lane: 13 minutes",
     "live": "from a row to its decision by the live lane: 4 minutes",
@@ -40,8 +43,11 @@ SUITES = {
     "idle": "processor and memory of Dagster while little happens: 11 minutes",
     "growth": "bytes a day of the database: 9 minutes",
     "workspace": "how long workspace.yaml takes to load: 10 seconds",
+    "api": "the API under 50 connections, over a million minutes: 1 minute",
+    "stream": "from a row to 200 clients of the live stream: 2 minutes, and the soak",
     "footprint": "the collector with 20 symbols: 4 minutes",
-    "peers": "rules of closing a minute, over recorded frames: 1 minute",
+    "peers": "a backtest and a sweep beside other libraries; installs them into .cache/peers: 4 minutes",
+    "closing": "rules of closing a minute, over recorded frames: 1 minute",
     "fuzz": "broken frames: 1 minute",
 }
 
@@ -57,8 +63,11 @@ def main() -> int:
     parser.add_argument("suites", nargs="*", metavar="NAME", help="which ones; all where none is named")
     parser.add_argument("--n", type=int, default=1_000_000, help="fuzz: how many frames (default 1000000)")
     parser.add_argument("--seed", type=int, default=1, help="fuzz: of the mutations (default 1)")
+    parser.add_argument(
+        "--soak", type=float, default=0, help="stream: so many seconds with stalled clients (default 0)"
+    )
     shared = ROOT.parent / "shared"
-    parser.add_argument("--shared", type=Path, default=shared, help=f"peers: the recorded data (default {shared})")
+    parser.add_argument("--shared", type=Path, default=shared, help=f"closing: the recorded data (default {shared})")
     options = parser.parse_args()
     chosen = options.suites or list(SUITES)
     if unknown := set(chosen) - set(SUITES):
@@ -75,7 +84,9 @@ def main() -> int:
 def _figures(suite: str, folder: Path, options: argparse.Namespace) -> Iterator[Figure]:
     """Run one suite."""
     if suite == "peers":
-        yield from peers.measure(options.shared)
+        yield from compare.measure(eight_years_of_minutes(ROOT / ".cache" / "bench"), folder)
+    elif suite == "closing":
+        yield from closing.measure(options.shared)
     elif suite == "fuzz":
         yield from fuzz.measure(n=options.n, seed=options.seed)
     elif suite == "indicators":
@@ -85,10 +96,10 @@ def _figures(suite: str, folder: Path, options: argparse.Namespace) -> Iterator[
     elif suite == "sweep":
         yield from sweep.measure()
     else:
-        yield from _on_a_server(suite, folder)
+        yield from _on_a_server(suite, folder, options)
 
 
-def _on_a_server(suite: str, folder: Path) -> Iterator[Figure]:
+def _on_a_server(suite: str, folder: Path, options: argparse.Namespace) -> Iterator[Figure]:
     """Run one suite on a server of its own, with TimescaleDB where it was fetched, and PostgreSQL's own durability."""
     suites: Mapping[str, Callable[[str], Iterator[Figure]]] = {
         "pipeline": lambda url: pipeline.measure(url, _year()),
@@ -99,6 +110,8 @@ def _on_a_server(suite: str, folder: Path) -> Iterator[Figure]:
         "idle": lambda url: idle.measure(url, folder),
         "growth": lambda url: growth.measure(url, folder),
         "workspace": workspace.measure,
+        "api": lambda url: api.measure(url, folder),
+        "stream": lambda url: stream.measure(url, folder, soak_seconds=options.soak),
         "footprint": lambda url: footprint.measure(url, folder),
     }
     fetched = ROOT / ".cache" / "pg17" / "bin"

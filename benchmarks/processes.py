@@ -23,16 +23,17 @@ class Spent:
     peak_memory_mb: float
 
 
-def run(*command: str, env: Mapping[str, str]) -> Spent:
-    """Run a command to its end.
+def run(*command: str, env: Mapping[str, str], output: Path | None = None) -> Spent:
+    """Run a command to its end; what it prints goes to a file, or nowhere.
 
     Raises:
         RuntimeError: If it ends unsuccessfully; the message is what it said.
     """
-    started = time.monotonic()
-    process = subprocess.Popen(
-        command, env={**clean_environment(), **env}, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+    with Path(os.devnull if output is None else output).open("wb") as printed:
+        started = time.monotonic()
+        process = subprocess.Popen(
+            command, env={**clean_environment(), **env}, cwd=ROOT, stdout=printed, stderr=subprocess.PIPE
+        )
     assert process.stderr is not None
     said = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)

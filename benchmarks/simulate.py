@@ -1,42 +1,37 @@
-"""How long a simulation takes: eight years of minutes, 37m candles, a moving average long and short; and 1,000 of them.
+"""How long a simulation takes: minutes of a random walk, 37m candles, a moving average long and short.
 
-The market is made from a seed. Preparation (reading the minutes once) is apart from simulation, which fills, funds and
-liquidates on minutes; a sweep pays the first once. What the peers take for the same is in ``docs/backtests.md``.
+Preparation (reading the minutes once) is apart from simulation, which fills, funds and liquidates on minutes; a sweep
+pays the first once. `python -m benchmarks peers` has other libraries beside it.
 """
 
+import statistics
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
 
-from benchmarks.figure import Figure, peak_memory_mb
-from btc_core import metrics
+from benchmarks.figure import Figure
+from benchmarks.market import START, YEARS, random_walk
 from btc_core.model.backtest import BacktestConfig
 from btc_core.model.interval import parse_interval
-from btc_core.model.timerange import TimeRange
+from btc_core.model.timerange import MINUTE, TimeRange
 from btc_core.simulator.market import Market, prepare
 from btc_core.simulator.simulate import describe, follow
 
-SEED = 1
-YEARS = 8
-START = datetime(2017, 1, 1, tzinfo=UTC)
 PERIOD = 44
-N_SWEEP = 1_000
-N_THREADS = 2
+# At which an account lives to the end of a random walk.
+COSTS = BacktestConfig(capital=10_000_000, taker_bps=0.5)
 N_TIMES = 20
-# What vectorbt takes for the simulation alone and for 1,000 of them, measured on two cores without 1m fills.
-VECTORBT_MS = 21.0
-VECTORBT_SWEEP_SECONDS = 28.0
-STOPS = BacktestConfig(stop_bps=200, target_bps=400, trailing_stop_bps=300, leverage=2)
+STOPS = BacktestConfig(stop_bps=200, target_bps=400, trailing_stop_bps=300, leverage=2, taker_bps=0.5)
 
 
 def measure() -> Iterator[Figure]:
-    """Measure preparation, one simulation, its figures, and a sweep."""
-    minutes, funding, range_ = made_market()
+    """Measure preparation, one simulation, its figures, and what twice the candles cost."""
+    minutes, funding = random_walk(YEARS)
+    range_ = TimeRange(START, START + minutes.height * MINUTE)
     candles = closes(minutes, range_)
     started = time.perf_counter()
     market = prepare(candles, minutes, range_=range_, funding=funding)
@@ -44,40 +39,37 @@ def measure() -> Iterator[Figure]:
     yield Figure(name=f"prepare, {minutes.height} minutes", value=round(seconds * 1e3, 1), unit="ms")
     exposure = above_average(market, PERIOD)
     started = time.perf_counter()
-    course = follow(market, exposure, BacktestConfig())
+    course = follow(market, exposure, COSTS)
     compiling = time.perf_counter() - started
     yield Figure(name="load the compiled kernel", value=round(compiling, 2), unit="s")
-    for name, config in (("no stops", BacktestConfig()), ("stops and targets", STOPS)):
+    for name, config in (("no stops", COSTS), ("stops and targets", STOPS)):
         seconds = best(market, exposure, config)
-        beside = {"peer": "vectorbt", "peer_ms": VECTORBT_MS, "ratio": round(VECTORBT_MS / (seconds * 1e3), 1)}
-        yield Figure(
-            name=f"simulate, {len(exposure)} candles, {name}", value=round(seconds * 1e3, 2), unit="ms", beside=beside
-        )
+        yield Figure(name=f"simulate, {len(exposure)} candles, {name}", value=round(seconds * 1e3, 2), unit="ms")
     started = time.perf_counter()
-    describe(market, course, BacktestConfig())
+    describe(market, course, COSTS)
     yield Figure(name="trades, curve and figures", value=round((time.perf_counter() - started) * 1e3, 1), unit="ms")
-    yield sweep(market)
+    yield from growth(minutes, funding)
 
 
-def made_market() -> tuple[pl.DataFrame, pl.DataFrame, TimeRange]:
-    """Return eight years of minutes and of hourly funding."""
-    random = np.random.default_rng(SEED)
-    n = YEARS * 365 * 1440
-    close = 50_000 * np.exp(np.cumsum(random.normal(0, 0.0005, n)))
-    opened = np.append(50_000.0, close[:-1])
-    end = START + timedelta(minutes=n)
-    minutes = pl.DataFrame(
-        {
-            "time": pl.datetime_range(START, end, "1m", closed="left", time_unit="us", eager=True),
-            "open": opened,
-            "high": np.maximum(opened, close) * (1 + 0.0003 * random.random(n)),
-            "low": np.minimum(opened, close) * (1 - 0.0003 * random.random(n)),
-            "close": close,
-        }
-    )
-    hours = pl.datetime_range(START, end, "1h", closed="left", time_unit="us", eager=True)
-    funding = pl.DataFrame({"time": hours, "funding_rate": random.normal(0, 0.00002, len(hours))})
-    return minutes, funding, TimeRange(START, end)
+def growth(minutes: pl.DataFrame, funding: pl.DataFrame) -> Iterator[Figure]:
+    """Measure what a candle costs in two, four and eight years: preparation, simulation and figures together."""
+    fewest = None
+    for years in (YEARS // 4, YEARS // 2, YEARS):
+        range_ = TimeRange(START, START + timedelta(days=365 * years))
+        seconds, candles = [], closes(minutes.filter(pl.col("time") < range_.end), range_)
+        for _ in range(N_TIMES // 4):
+            started = time.perf_counter()
+            market = prepare(candles, minutes, range_=range_, funding=funding)
+            describe(market, follow(market, above_average(market, PERIOD), COSTS), COSTS)
+            seconds.append(time.perf_counter() - started)
+        each = statistics.median(seconds) / candles.height * 1e6
+        fewest = fewest or each
+        yield Figure(
+            name=f"a candle of {years} years",
+            value=round(each, 3),
+            unit="µs",
+            beside={"ratio": round(each / fewest, 2)},
+        )
 
 
 def closes(minutes: pl.DataFrame, range_: TimeRange) -> pl.DataFrame:
@@ -107,35 +99,6 @@ def best(market: Market, exposure: np.ndarray, config: BacktestConfig) -> float:
         follow(market, exposure, config)
         found.append(time.perf_counter() - started)
     return min(found)
-
-
-def sweep(market: Market) -> Figure:
-    """Simulate a thousand periods on two threads, each with its final equity, drawdown and trades."""
-    wanted = [above_average(market, period) for period in range(2, N_SWEEP + 2)]
-    config, before = BacktestConfig(), peak_memory_mb()
-
-    def one(exposure: np.ndarray) -> tuple[float, float, int]:
-        course = follow(market, exposure, config)
-        return float(course.equity[-1]), metrics.max_drawdown(course.equity), len(course.log)
-
-    started, used = time.perf_counter(), time.process_time()
-    with ThreadPoolExecutor(N_THREADS) as pool:
-        found = list(pool.map(one, wanted))
-    seconds, used = time.perf_counter() - started, time.process_time() - used
-    return Figure(
-        name=f"{len(found)} simulations on {N_THREADS} threads",
-        value=round(seconds, 3),
-        unit="s",
-        beside={
-            "peer": "vectorbt",
-            "peer_seconds": VECTORBT_SWEEP_SECONDS,
-            "ratio": round(VECTORBT_SWEEP_SECONDS / seconds, 1),
-            # What a busy machine does not change: half of it is the least that two idle cores take.
-            "processor_seconds": round(used, 3),
-            "memory_mb": round(peak_memory_mb() - before, 1),
-            "fills": sum(each[2] for each in found),
-        },
-    )
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """How long a sweep takes: 999 windows of a moving average, eight years of minutes, 37m candles, two threads.
 
 Every trial is a whole one: decisions by the code that decides live, fills, funding and liquidations on minutes, ten
-figures. The market is made from a seed and in memory; reading the database is measured by ``benchmarks.one_pass``.
+figures. The market is made from a seed and in memory. `python -m benchmarks peers` has another library beside it.
 """
 
 import sys
@@ -12,11 +12,12 @@ from datetime import timedelta
 import polars as pl
 
 from benchmarks.figure import Figure, peak_memory_mb
-from benchmarks.simulate import N_THREADS, VECTORBT_SWEEP_SECONDS, made_market
+from benchmarks.market import START, YEARS, random_walk
 from btc_core.across import NO_OTHERS
 from btc_core.decide import Completeness
 from btc_core.model.backtest import BacktestConfig
 from btc_core.model.interval import parse_interval
+from btc_core.model.timerange import MINUTE, TimeRange
 from btc_core.resample import resample
 from btc_core.simulator.simulate import follow
 from btc_core.strategy import load_strategy
@@ -24,8 +25,7 @@ from btc_core.sweep import Grid, axes_of
 from btc_core.sweep_trial import Arena, Trial, exposure_of, prepare_arena, tried, try_all
 from btc_core.sweep_verdict import judge, ranking
 
-# What vectorbt takes in memory for 1,000 windows, measured beside VECTORBT_SWEEP_SECONDS.
-VECTORBT_MEMORY_MB = 3.7 * 1024
+N_THREADS = 2
 N_ALONE = 50
 RULE = Completeness(min_completeness=0.95, wait=timedelta(minutes=10))
 
@@ -51,14 +51,10 @@ def measure() -> Iterator[Figure]:
         value=round(seconds, 2),
         unit="s",
         beside={
-            "peer": "vectorbt",
-            "peer_seconds": VECTORBT_SWEEP_SECONDS,
-            "ratio": round(VECTORBT_SWEEP_SECONDS / seconds, 1),
             # What a busy machine does not change: half of it is the least that two idle cores take.
             "processor_seconds": round(used, 2),
             # Of the process from its start: the made-up market is most of it.
             "memory_mb": round(peak_memory_mb(), 1),
-            "peer_memory_mb": VECTORBT_MEMORY_MB,
         },
     )
     started = time.perf_counter()
@@ -82,9 +78,10 @@ def parts(trials: list[Trial]) -> Iterator[Figure]:
 
 def made_arena() -> Callable[[], Arena]:
     """Return what makes the arena of a made-up market."""
-    minutes, _funding, range_ = made_market()
+    minutes, _funding = random_walk(YEARS)
+    range_ = TimeRange(START, START + minutes.height * MINUTE)
     interval = parse_interval("37m")
-    rows = minutes.with_columns(volume=pl.lit(1.0), trades=pl.lit(1, pl.Int32), minutes=pl.lit(1, pl.Int32))
+    rows = minutes.with_columns(minutes=pl.lit(1, pl.Int32))
 
     def made() -> Arena:
         return prepare_arena(

@@ -66,7 +66,7 @@ exec "$@" -D "$PGDATA" -c "listen_addresses=*"
 ENTRY
   chmod 755 "$work/root/usr/local/bin/docker-entrypoint.sh"
   tar -C "$work/root" -c . | docker import \
-    --change 'ENV PATH=/usr/local/bin:/usr/lib/postgresql/17/bin:/usr/bin:/bin PGDATA=/var/lib/postgresql/data' \
+    --change 'ENV PATH=/usr/local/bin:/usr/lib/postgresql/17/bin:/usr/sbin:/usr/bin:/bin PGDATA=/var/lib/postgresql/data' \
     --change 'ENTRYPOINT ["docker-entrypoint.sh"]' --change 'CMD ["postgres"]' \
     --change 'VOLUME /var/lib/postgresql/data' --change 'EXPOSE 5432' - "$1" >/dev/null
 }

@@ -121,7 +121,7 @@ OURS = "ours"
 def measure(shared: Path) -> Iterator[Figure]:
     """Judge every rule on the recording as it is, and on a bad day; say so where there is no recording."""
     if not (shared / RECORDING).exists():
-        sys.stderr.write(f"peers: left out, there is no {shared / RECORDING}; --shared names the folder\n")
+        sys.stderr.write(f"closing: left out, there is no {shared / RECORDING}; --shared names the folder\n")
         return
     n_minutes = len(read_finals(shared))
     for rule, scores in compare(shared).items():

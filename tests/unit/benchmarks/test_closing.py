@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from benchmarks.peers import (
+from benchmarks.closing import (
     Faults,
     Heard,
     Score,

@@ -1,0 +1,69 @@
+"""A client that does not read: dropped with a reason, and in the end without its help."""
+
+import asyncio
+import json
+
+import pytest
+import websockets
+
+from api import protocol, subscriber
+from tests.streams import MINUTE, START, listening, minute, serving, store, times
+
+# Changes that are long to tell.
+WIDE = """
+    INSERT INTO candles (time, symbol, interval, open, high, low, close, volume, trades, minutes, source, state)
+    SELECT unnest($1::timestamptz[]), 'BTC', '1m', 100, 102, 99, 101, $2, 3, 1, repeat('x', 2000), 'provisional'
+    ON CONFLICT (symbol, interval, time) DO UPDATE SET volume = excluded.volume"""
+
+
+@pytest.fixture
+async def api(settings_for, database_url):
+    """A running API: its port and its application."""
+    async with serving(settings_for(database_url)) as running:
+        yield running
+
+
+@pytest.fixture
+def port(api):
+    """The port of a running API."""
+    return api[0]
+
+
+async def test_a_client_that_does_not_read_is_dropped_with_a_reason(port, connection, monkeypatch):
+    """What waits for it is bounded; who reads is not disturbed."""
+    monkeypatch.setattr(subscriber, "MAX_MESSAGES", 20)
+    async with listening(port) as good:
+        await good.subscribe()
+        await good.hear("latest")
+        async with websockets.connect(f"ws://127.0.0.1:{port}/api/v1/stream", max_queue=1) as stalled:
+            await stalled.send(json.dumps({"action": "subscribe", "channel": "candles", "symbol": "BTC"}))
+            # The system takes some hundred kilobytes for it first.
+            for n in range(100):
+                await connection.execute(WIDE, [START + i * MINUTE for i in range(40)], float(n))
+                await good.hear("change")
+            with pytest.raises(websockets.ConnectionClosed) as closed:
+                while True:
+                    await asyncio.wait_for(stalled.recv(), 10)
+            assert closed.value.rcvd.code == 1013
+            assert "too slow" in closed.value.rcvd.reason
+        await store(connection, 100)
+        assert minute(100) in times(await good.hear("change"))
+
+
+async def test_a_client_that_never_reads_again_is_cut_off(api, connection, monkeypatch):
+    """Nothing of it stays: neither its place nor what was meant for it."""
+    monkeypatch.setattr(subscriber, "MAX_MESSAGES", 20)
+    monkeypatch.setattr(protocol, "LINGER_SECONDS", 0.5)
+    port, app = api
+    async with websockets.connect(f"ws://127.0.0.1:{port}/api/v1/stream", max_queue=1) as stalled:
+        await stalled.send(json.dumps({"action": "subscribe", "channel": "candles", "symbol": "BTC"}))
+        async with asyncio.timeout(30):
+            while not app.state.hub.subscribers:
+                await asyncio.sleep(0.01)
+            n = 0
+            while app.state.hub.subscribers:
+                n += 1
+                await connection.execute(WIDE, [START + i * MINUTE for i in range(40)], float(n))
+        with pytest.raises(websockets.ConnectionClosed):
+            while True:
+                await stalled.recv()
