@@ -1,7 +1,6 @@
 """The asset ``funding``: what a perpetual pays for being held, and with it the terms of its coins."""
 
 import time
-from datetime import timedelta
 
 import dagster as dg
 
@@ -18,8 +17,6 @@ from resources.timescale import Timescale
 
 FUNDING_KEY = dg.AssetKey("funding")
 FUNDING_JOB = "fetch_funding"
-# A settlement of the month's last hour is stamped in the next month's first second.
-_STAMPED_LATE = timedelta(minutes=1)
 
 
 def build_funding(config: Config, partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
@@ -44,12 +41,11 @@ def build_funding(config: Config, partitions: dg.PartitionsDefinition) -> dg.Ass
             store_terms(frames, exchange, config)
             for partition in partitions_of(context, progress):
                 started = time.monotonic()
-                month = TimeRange(partition.month.start, partition.month.end + _STAMPED_LATE)
-                n_rows, n_written = fetch_funding(frames, exchange, config, partition.symbol, month)
+                n_rows, n_written = fetch_funding(frames, exchange, config, partition.symbol, partition.month)
                 found = {
                     "rows": n_rows,
                     "rows written": n_written,
-                    "range": f"{format_time(month.start)} to {format_time(partition.month.end)}",
+                    "range": f"{format_time(partition.month.start)} to {format_time(partition.month.end)}",
                     "seconds": round(time.monotonic() - started, 3),
                 }
                 context.add_asset_metadata(metadata=found, asset_key=FUNDING_KEY, partition_key=partition.key)

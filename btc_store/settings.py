@@ -82,7 +82,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         collector_port=_port(env, "COLLECTOR_HTTP_PORT", 8080),
         api_host=env.get("API_HOST") or "127.0.0.1",
         api_port=_port(env, "API_PORT", 8000),
-        api_token=_secret(env, "API_TOKEN"),
+        api_token=_secret(env, "API_TOKEN", "API_TOKEN_FILE"),
         dagster_url=_url(env, "DAGSTER_URL", "http://127.0.0.1:3000", ("http", "https")).rstrip("/"),
         collector_url=_url(
             env, "COLLECTOR_URL", f"http://127.0.0.1:{_port(env, 'COLLECTOR_HTTP_PORT', 8080)}", ("http",)
@@ -158,23 +158,24 @@ def _database_url(env: Mapping[str, str]) -> str:
                 "written as %40 %3A %2F %23"
             )
         return "postgresql" + url[url.index(":") :]
-    user, password = quote(env.get("DB_USER") or "btc_bot", safe=""), quote(_secret(env, "DB_PASSWORD"), safe="")
+    user = quote(env.get("DB_USER") or "btc_bot", safe="")
+    password = quote(_secret(env, "DB_PASSWORD", "DB_PASSWORD_FILE"), safe="")
     host, port, name = env.get("DB_HOST") or "localhost", _port(env, "DB_PORT", 5432), env.get("DB_NAME") or "btc_data"
     return f"postgresql://{user}{':' if password else ''}{password}@{host}:{port}/{quote(name, safe='')}"
 
 
-def _secret(env: Mapping[str, str], name: str) -> str:
-    """Return a secret, or what is in the file that ``<name>_FILE`` names: containers are given files."""
-    file = env.get(f"{name}_FILE")
+def _secret(env: Mapping[str, str], name: str, file_name: str) -> str:
+    """Return a secret, or what is in the file that another variable names: containers are given files."""
+    file = env.get(file_name)
     if not file:
         return env.get(name, "")
     if env.get(name):
-        raise ConfigError(f"{name} and {name}_FILE are both set: expected one of them")
+        raise ConfigError(f"{name} and {file_name} are both set: expected one of them")
     try:
         return Path(file).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise ConfigError(f"{name}_FILE={file!r}: cannot read it: {reason}") from None
+        raise ConfigError(f"{file_name}={file!r}: cannot read it: {reason}") from None
 
 
 def _url(env: Mapping[str, str], name: str, default: str, schemes: tuple[str, ...]) -> str:

@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="at the end, what there was as one JSON object")
     parser.add_argument("--seed", type=int, default=7, help="of the made-up market (default 7)")
     parser.add_argument("--dagster-port", type=int, default=3000, help="port of Dagster's web page (default 3000)")
+    parser.add_argument("--api-port", type=int, help="port of the dashboard (default API_PORT, else 8000)")
     parser.add_argument(
         "--database-url", help="an empty database for the demo, instead of a PostgreSQL of its own; it is kept"
     )

@@ -44,6 +44,8 @@ def open_plan(options: argparse.Namespace) -> Iterator[Plan]:
     """
     check_port(options.dagster_port, wanted_for="Dagster's web page", way_out="choose another with --dagster-port")
     settings = load_settings()
+    options.api_port = options.api_port or settings.api_port
+    check_port(options.api_port, wanted_for="the dashboard", way_out="choose another with --api-port or API_PORT")
     if options.mainnet:
         if options.once or options.database_url:
             raise InputError("--once and --database-url are for the demo: leave them out, or leave --mainnet out")
@@ -123,6 +125,7 @@ def _services(options: argparse.Namespace, settings: Settings, work: Path, varia
         dagster_port=options.dagster_port,
         location_port=free_port(),
         collector_port=settings.collector_port,
+        api_port=options.api_port,
     )
 
 

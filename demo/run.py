@@ -138,15 +138,18 @@ async def _bring_up(plan: Plan, stack: Stack, screen: Screen) -> None:
         await stack.start(exchange)
         await stack.ready(exchange)
         screen.say(Line("demo exchange", settings.ws_url))
-    collector, webserver = services.collector(), services.webserver()
+    collector, webserver, api = services.collector(), services.webserver(), services.api()
     await stack.start(collector)
     await stack.start(services.live())
     screen.say(Line("live lane", "candles, indicators and decisions as minutes are stored"))
     await stack.ready(location)
     await stack.start(services.daemon())
+    await stack.start(api)
     await stack.start(webserver)
     await stack.ready(collector)
     screen.say(Line("collector", f"http://{HOST}:{collector.port}/healthz"))
+    await stack.ready(api)
+    screen.say(Line("dashboard", f"http://{HOST}:{api.port}/dashboard"))
 
 
 async def _import_past(plan: Plan, past: TimeRange, stack: Stack, screen: Screen) -> None:
@@ -237,7 +240,6 @@ class _Teller:
             async with httpx.AsyncClient(trust_env=False) as client:
                 (await client.get(f"{self._url}/server_info")).raise_for_status()
             self._is_served = True
-            # The dashboard on port 8000 is said here too, once there is one.
             self._screen.say(Line("Dagster UI", self._url))
 
     async def _see_to_backtest(self, facts: Facts) -> None:

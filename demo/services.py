@@ -26,6 +26,7 @@ class Services:
         dagster_port: Of the web server.
         location_port: Of the code location.
         collector_port: Of /healthz and /metrics.
+        api_port: Of REST and dashboard.
     """
 
     root: Path
@@ -34,6 +35,7 @@ class Services:
     dagster_port: int
     location_port: int
     collector_port: int
+    api_port: int
 
     def database(self, port: int) -> Program:
         """Return the embedded PostgreSQL; its data are in ``pg``."""
@@ -62,6 +64,10 @@ class Services:
         """Return the live lane: it derives and decides as minutes are stored."""
         return self._program("live lane", *_python("live"))
 
+    def api(self) -> Program:
+        """Return the API with its dashboard."""
+        return self._program("api", *_python("api"), port=self.api_port)
+
     def location(self) -> Program:
         """Return Dagster's code location: it holds the definitions and runs the runs."""
         options = ("api", "grpc", "-m", "btc_assets.definitions", "-h", HOST, "-p", str(self.location_port))
@@ -87,6 +93,7 @@ class Services:
 
     def _program(self, name: str, *command: str, port: int | None = None) -> Program:
         own = {"DAGSTER_HOME": str(self.root), "COLLECTOR_HTTP_PORT": str(self.collector_port)}
+        own |= {"API_PORT": str(self.api_port), "DAGSTER_URL": f"http://{HOST}:{self.dagster_port}"}
         # Dagster's code location waits a minute for open calls by itself.
         own["DAGSTER_GRPC_SHUTDOWN_GRACE_PERIOD"] = "2"
         return Program(name=name, command=command, variables={**self.variables, **own}, port=port)

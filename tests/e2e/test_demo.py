@@ -8,11 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg2
 import pytest
+
+from tests.e2e.processes import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -20,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Measured: 45 s on two cores with nothing else to do.
 PATIENCE_SECONDS = 300
 WEBSERVER = "Dagster UI"
+DASHBOARD = "/dashboard"
 
 
 @pytest.fixture
@@ -43,7 +47,7 @@ def started(folder: Path, *options: str) -> subprocess.Popen[str]:
     """Start the demo; what it writes outside of the repository goes to a folder of its own."""
     environ = {**os.environ, "TMPDIR": str(folder), "BTC_CONFIG": str(ROOT / "config.yaml")}
     return subprocess.Popen(
-        [sys.executable, "-m", "demo", *options],
+        [sys.executable, "-m", "demo", "--api-port", str(free_port()), *options],
         cwd=ROOT,
         env=environ,
         stdout=subprocess.PIPE,
@@ -52,9 +56,11 @@ def started(folder: Path, *options: str) -> subprocess.Popen[str]:
     )
 
 
-def wait_for(process: subprocess.Popen[str], words: str) -> None:
-    """Read the story until some words are told."""
-    assert any(words in line for line in process.stdout), process.stderr.read()
+def wait_for(process: subprocess.Popen[str], words: str) -> str:
+    """Read the story until some words are told; return the line."""
+    line = next((line for line in process.stdout if words in line), None)
+    assert line is not None, process.stderr.read()
+    return line
 
 
 def processes_with(text: str) -> list[str]:
@@ -100,13 +106,21 @@ def test_once_ends_with_a_backtest_in_the_database(empty_database_url, temporary
 
 @pytest.mark.parametrize(
     ("number", "moment"),
-    [(signal.SIGINT, WEBSERVER), (signal.SIGTERM, "logs"), (signal.SIGHUP, "PostgreSQL")],
-    ids=["Ctrl-C while it works", "SIGTERM at the start", "terminal closed while it imports"],
+    [(signal.SIGINT, WEBSERVER), (signal.SIGINT, DASHBOARD), (signal.SIGTERM, "logs"), (signal.SIGHUP, "PostgreSQL")],
+    ids=[
+        "Ctrl-C while it works",
+        "Ctrl-C with the dashboard",
+        "SIGTERM at the start",
+        "terminal closed while it imports",
+    ],
 )
 def test_a_signal_stops_everything(number, moment, temporary, port):
     """Whenever it comes: exit 0, and no process, port or folder is left."""
     process = started(temporary, "--dagster-port", str(port))
-    wait_for(process, moment)
+    line = wait_for(process, moment)
+    if moment == DASHBOARD:
+        with urllib.request.urlopen(line.split()[-1], timeout=10) as page:
+            assert "<title>" in page.read().decode()
     process.send_signal(number)
     output, story = process.communicate(timeout=60)
     assert process.returncode == 0, output + story

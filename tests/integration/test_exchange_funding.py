@@ -17,7 +17,7 @@ from btc_core.model.clock import ClockScale
 from btc_core.model.timerange import TimeRange
 from btc_store.frames import open_frames
 from btc_store.funding import SCHEMA, edges_of_funding, read_funding, store_funding
-from btc_store.instruments import Instrument, read_instrument, store_instruments
+from btc_store.instruments import Instrument, store_instruments
 from demo.exchange import serve_exchange
 from demo.faults.answers import RestError
 from demo.market import Market
@@ -112,17 +112,6 @@ def test_an_hour_is_settled_once(database_url):
         assert known["funding_rate"].to_list() == [0.1, 0.3]
         assert edges_of_funding(frames, "BTC") == (known["time"][0], known["time"][1])
         assert edges_of_funding(frames, "ETH") is None
-
-
-def test_terms_are_kept_and_replaced(database_url):
-    """The newest word counts; an unknown symbol has none."""
-    with open_frames(database_url) as frames:
-        assert store_instruments(frames, {"BTC": Instrument(coin="BTC", sz_decimals=5, max_leverage=50.0)}) == 1
-        assert store_instruments(frames, {"BTC": Instrument(coin="BTC", sz_decimals=5, max_leverage=40.0)}) == 1
-        assert store_instruments(frames, {}) == 0
-        found = read_instrument(frames, "BTC")
-        assert found == Instrument(coin="BTC", sz_decimals=5, max_leverage=40.0)
-        assert read_instrument(frames, "ETH") is None
 
 
 @pytest.fixture

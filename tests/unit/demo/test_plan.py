@@ -22,7 +22,14 @@ def told(monkeypatch, settings_for, tmp_path):
 
 def options(**given):
     """Return the options of the command line, with a free port."""
-    defaults = {"mainnet": False, "once": False, "database_url": None, "seed": 7, "dagster_port": free_port()}
+    defaults = {
+        "mainnet": False,
+        "once": False,
+        "database_url": None,
+        "seed": 7,
+        "dagster_port": free_port(),
+        "api_port": free_port(),
+    }
     return argparse.Namespace(**{**defaults, **given})
 
 

@@ -14,6 +14,7 @@ def services(folder):
         work=folder,
         variables={"DATABASE_URL": "postgresql://x"},
         dagster_port=3000,
+        api_port=8000,
         location_port=4000,
         collector_port=8081,
     )
@@ -23,11 +24,13 @@ def test_every_process_gets_addresses_and_home(tmp_path):
     """DAGSTER_HOME is the repository, where dagster.yaml is."""
     made = services(tmp_path)
     programs = [made.database(1), made.exchange(2, seed=7, coins="BTC"), made.importer("BTC"), made.collector()]
-    programs += [made.live(), made.location(), made.daemon(), made.webserver()]
+    programs += [made.live(), made.location(), made.daemon(), made.webserver(), made.api()]
     for program in programs:
         assert program.variables["DATABASE_URL"] == "postgresql://x"
         assert program.variables["DAGSTER_HOME"] == "/repository"
         assert program.variables["COLLECTOR_HTTP_PORT"] == "8081"
+        assert program.variables["API_PORT"] == "8000"
+        assert program.variables["DAGSTER_URL"] == "http://127.0.0.1:3000"
     assert len({program.name for program in programs}) == len(programs)
 
 

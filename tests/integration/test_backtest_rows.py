@@ -1,0 +1,70 @@
+"""The rows of a backtest: under way, ended whatever the reason, its page."""
+
+import gzip
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from btc_core.errors import DataError
+from btc_store import backtest_rows
+from btc_store.frames import open_frames
+from tests.derivation import query
+
+START, END = datetime(2025, 1, 1, tzinfo=UTC), datetime(2025, 2, 1, tzinfo=UTC)
+DESCRIBED = ("ma", "BTC", "37m", START, END, "{}", "test")
+
+
+@pytest.fixture
+def frames(database_url):
+    """A database."""
+    with open_frames(database_url) as opened:
+        yield opened
+
+
+def row(frames, key):
+    """Return status and reason of a backtest."""
+    return query(frames, "SELECT status, error FROM backtest_runs WHERE id = $1::uuid", str(key)).row(0)
+
+
+class Interruption(BaseException):
+    """As Dagster ends a run."""
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (DataError("no minute is stored"), "failed", "no minute is stored"),
+        (KeyError("x"), "failed", "KeyError: 'x'"),
+        (KeyboardInterrupt(), "cancelled", "KeyboardInterrupt"),
+        (Interruption("by hand"), "cancelled", "Interruption: by hand"),
+    ],
+)
+def test_whatever_ends_it_is_kept_with_its_reason(frames, error, status, reason):
+    """A person who looks later knows why."""
+    key = uuid4()
+    with pytest.raises(type(error)), backtest_rows.recorded(frames, key, *DESCRIBED):
+        assert row(frames, key) == ("running", None)
+        raise error
+    assert row(frames, key) == (status, reason)
+
+
+def test_what_somebody_deleted_meanwhile_is_not_written_to(frames):
+    """It ends with a sentence."""
+    key = uuid4()
+    with (
+        pytest.raises(DataError, match="was cancelled or deleted meanwhile"),
+        backtest_rows.recorded(frames, key, *DESCRIBED),
+    ):
+        with frames.transaction():
+            frames.run("drop_backtest", str(key))
+        backtest_rows.write(frames, key, "advance_backtest", 0.5)
+
+
+def test_a_page_is_kept_whole(frames):
+    """Whatever is in it."""
+    key, html = uuid4(), "<p>ürgend \u2212 'quoted' {braced}</p>" * 500
+    with backtest_rows.recorded(frames, key, *DESCRIBED):
+        backtest_rows.keep_report(frames, key, html)
+    stored = query(frames, "SELECT html FROM backtest_reports WHERE backtest_id = $1::uuid", str(key)).item()
+    assert gzip.decompress(stored).decode() == html
