@@ -379,3 +379,22 @@ async def test_a_live_decision_is_unique_although_its_backtest_is_null(connectio
     await connection.execute(insert, START, json.dumps({}))
     with pytest.raises(asyncpg.UniqueViolationError):
         await connection.execute(insert, START, json.dumps({}))
+
+
+async def test_whoever_owns_the_database_can_upgrade_it_without_being_a_superuser(server, empty_database_url):
+    """As docs/operations.md makes the database: a role that owns it, and an extension that somebody else created."""
+    name = empty_database_url.rsplit("/", 1)[1]
+    async with connect(empty_database_url) as administrator:
+        await administrator.execute(f"CREATE ROLE {name} LOGIN CREATEROLE")
+        try:
+            await administrator.execute(f"ALTER DATABASE {name} OWNER TO {name}")
+            if server.has_timescaledb:
+                await administrator.execute("CREATE EXTENSION timescaledb")
+            url = empty_database_url.replace("//postgres@", f"//{name}@")
+            upgrade(url)
+            async with connect(url) as owner:
+                assert await owner.fetchval("SELECT count(*) FROM candles") == 0
+        finally:
+            await administrator.execute("SET client_min_messages = error")
+            await administrator.execute(f"REASSIGN OWNED BY {name} TO CURRENT_USER; DROP OWNED BY {name}")
+            await administrator.execute(f"DROP ROLE {name}")

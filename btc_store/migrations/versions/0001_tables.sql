@@ -1,10 +1,14 @@
 -- Dagster keeps its own tables in a schema beside ours.
 CREATE SCHEMA IF NOT EXISTS dagster;
 
+-- Whoever upgrades may not be allowed to look, or to create it: then whoever made the database has done so, or has not.
 DO $$ BEGIN
-  IF current_setting('shared_preload_libraries') LIKE '%timescaledb%' THEN
-    CREATE EXTENSION IF NOT EXISTS timescaledb;
+  IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')
+     AND current_setting('shared_preload_libraries') LIKE '%timescaledb%' THEN
+    CREATE EXTENSION timescaledb;
   END IF;
+EXCEPTION WHEN insufficient_privilege THEN
+  RAISE NOTICE 'no TimescaleDB: % may not create it', current_user;
 END $$;
 
 CREATE TABLE candles (
