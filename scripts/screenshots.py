@@ -20,11 +20,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
+from typing import Literal
 from urllib.parse import quote
 
 import psycopg2
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 from rich.console import Console
 from rich.text import Text
 
@@ -58,6 +59,8 @@ OUTAGES = (("2024-12-09 14:07Z", "2024-12-09 14:44Z"), ("2024-12-20 03:00Z", "20
 # Words of the run's log.
 PROGRESS = "partitions|are|done"
 OUTAGE_MONTH = "2024-12-01"
+# What is drawn moves no more.
+CALM_MS = 1_500
 CUT = "DELETE FROM candles WHERE symbol = 'BTC' AND interval = '1m' AND time >= %s AND time < %s"
 # Closed groups are four nodes.
 FEW_NODES = 6
@@ -76,14 +79,20 @@ def main() -> int:
                 page.set_default_timeout(PATIENCE_SECONDS * 1000)
                 # The column with the names of the pages is folded.
                 page.add_init_script("localStorage.setItem('dagster-nav-collapsed', 'true')")
-                take_pictures(page, url)
+                # `scripts/screenshots.py dashboard` takes those of the dashboard alone.
+                is_all = sys.argv[1:] != ["dashboard"]
+                if is_all:
+                    take_pictures(page, url)
                 backfill = derive_with_outages(lines)
-                take_pictures_of_outages(page, url, backfill)
+                if is_all:
+                    take_pictures_of_outages(page, url, backfill)
+                take_pictures_of_dashboard(browser, lines)
             finally:
                 browser.close()
-        wait_until(lambda: any(LAST_WORDS in line for line in lines[:-LINES_AFTER]), "the story's end")
-        end = next(i for i, line in enumerate(lines) if LAST_WORDS in line) + LINES_AFTER
-        draw_terminal(lines[: end + 1])
+        if is_all:
+            wait_until(lambda: any(LAST_WORDS in line for line in lines[:-LINES_AFTER]), "the story's end")
+            end = next(i for i, line in enumerate(lines) if LAST_WORDS in line) + LINES_AFTER
+            draw_terminal(lines[: end + 1])
     for picture in sorted(PICTURES.iterdir()):
         print(f"{picture.relative_to(ROOT)}  {picture.stat().st_size / 1000:.0f} kB")
     return 0
@@ -176,6 +185,42 @@ async def materialise(url: str, asset: tuple[str, str], partition: str) -> None:
         await asyncio.sleep(1)
 
 
+def take_pictures_of_dashboard(browser: Browser, lines: list[str]) -> None:
+    """Take the pictures of the dashboard: the market, a backtest beside another, the days with the outages."""
+    url = next(line.split()[-1] for line in map(plain, lines) if line.rstrip().endswith("/dashboard"))
+    for name, theme, (width, height) in (
+        ("dashboard", "light", (1440, 900)),
+        ("dashboard-dark", "dark", (1440, 900)),
+        ("dashboard-phone", "light", (375, 812)),
+    ):
+        page = dashboard(browser, url, theme, width, height)
+        page.locator("#chart[data-state=ready]").wait_for()
+        page.locator("#decisions li button").nth(1).click()
+        page.locator("#link[data-state=live]").wait_for()
+        page.evaluate("scrollTo(0, 0)")
+        page.mouse.move(0, 0)
+        save(page, name, settle_ms=CALM_MS)
+    page = dashboard(browser, f"{url}?tab=backtests", "light", 1440, 1000)
+    # The story's own, of one strategy.
+    page.locator("#backtest-list .open", has_text="148m").first.click()
+    page.get_by_role("button", name="Compare with ma44 · 37m").first.click()
+    page.locator("#backtest .two").wait_for()
+    save(page, "dashboard-backtest", settle_ms=CALM_MS)
+    outage = OUTAGES[-1][0].split()[0]
+    page = dashboard(browser, f"{url}?tab=quality&day={outage}", "light", 1440, 900)
+    page.locator("#day-detail table").wait_for()
+    save(page, "dashboard-quality", settle_ms=CALM_MS)
+
+
+def dashboard(browser: Browser, url: str, theme: str, width: int, height: int) -> Page:
+    """Return a window on the dashboard."""
+    scheme: Literal["light", "dark"] = "dark" if theme == "dark" else "light"
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+    page.set_default_timeout(PATIENCE_SECONDS * 1000)
+    page.goto(url)
+    return page
+
+
 def choose_months(page: Page) -> None:
     """Choose the months that have data, where the page has months."""
     months = page.locator("input[value^='[']")
@@ -246,8 +291,9 @@ def graph(page: Page, url: str, name: str, *, height: int, selection: str = "") 
     save(page, name)
 
 
-def save(page: Page, name: str) -> None:
+def save(page: Page, name: str, *, settle_ms: int = 0) -> None:
     """Write a picture with few colours: a page has no more, and it is a third of the size."""
+    page.wait_for_timeout(settle_ms)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     picture.quantize(N_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
         PICTURES / f"{name}.png", optimize=True

@@ -26,7 +26,7 @@ export async function startForm(catalog, onStart) {
   const parameters = el("div", { class: "fields whole" });
   const fault = el("p", { class: "fault whole", role: "alert" });
   const button = el("button", { type: "submit", class: "main whole" }, "Start");
-  const strategy = select("strategy", strategies.items.map((each) => each.name), state().strategy);
+  const strategy = select("strategy", strategies.items.map((each) => each.name), state().strategy || catalog.strategies[0]?.name);
   const draw = () => fill(parameters, ...fieldsOf(strategies.items.find((each) => each.name === strategy.value)));
   strategy.addEventListener("change", draw);
   const intervals = catalog.intervals.filter((label) => label !== "1m");

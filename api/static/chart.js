@@ -51,6 +51,7 @@ export class CandleChart {
   update(candles, point) {
     this.candles.update(point);
     this.volume.update(this.#volume(candles.last));
+    this.n = this.scale.timeToIndex(point.time, true) + 1;
     this.#say(candles);
   }
 

@@ -24,7 +24,7 @@ export function price(value) {
 export function decimalsOf(value) {
   const size = Math.abs(value);
   if (size >= 1000 || size === 0) return 2;
-  return Math.min(8, Math.max(2, 5 - Math.ceil(Math.log10(size))));
+  return Math.min(8, Math.max(2, 4 - Math.floor(Math.log10(size))));
 }
 
 export const money = (value, sign = "auto") => (isMissing(value) ? NONE : digitsOf(value, 2, sign));

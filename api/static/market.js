@@ -1,7 +1,7 @@
 // The market: price and day, the chart with indicators and decisions, live. Brings the parts together.
 
 import { get } from "./api.js";
-import { Candles, point } from "./candles.js";
+import { Candles, point, stepOf } from "./candles.js";
 import { CandleChart } from "./chart.js";
 import { Decisions, listDecisions, showDecision } from "./decisions.js";
 import { byId, el, failure, fill, message } from "./dom.js";
@@ -14,6 +14,8 @@ import { onTheme } from "./theme.js";
 const DAY_REFRESH_MS = 30_000;
 // Derived values are written with their candle, a moment after it.
 const SETTLE_MS = 1_500;
+// What is loaded sooner needs no word about it.
+const PATIENCE_MS = 400;
 const NO_STRATEGY = "none";
 
 let catalog;
@@ -63,6 +65,7 @@ async function enter() {
   byId("quote-symbol").textContent = symbol;
   byId("chart").setAttribute("aria-label", `Candles of ${symbol}, ${interval}`);
   byId("chart").dataset.state = "loading";
+  setTimeout(() => view === mine && byId("chart").dataset.state === "loading" && fill(byId("chart-message"), message("Loading candles …")), PATIENCE_MS);
   day();
   words();
   await attempt(mine, async () => {
@@ -132,7 +135,10 @@ function followMarket(mine) {
     rows: takeDecisions, reload: showDecisions, poll: () => quietly(async () => { await mine.decisions?.refresh(); mark(); }),
   }));
   if (interval !== "1m") {
-    mine.stops.push(follow({ channel: "candles", symbol, interval: "1m" }, { rows: (rows) => view === mine && quote(rows.at(-1)) }));
+    mine.stops.push(follow({ channel: "candles", symbol, interval: "1m" }, {
+      rows: (rows) => view === mine && rows.length > 0 && quote(rows.at(-1)),
+      poll: () => quietly(async () => { const newest = await get("candles/latest", { symbol, interval: "1m" }); if (view === mine) quote(newest); }),
+    }));
   }
 }
 
@@ -145,6 +151,9 @@ async function quietly(work) {
   }
 }
 
+/** Whether candles are absent between the last one and the one before; a month has no step. */
+const isHole = ({ last, interval }, before) => before && last.at - before.at > (stepOf(interval) || 86_400 * 31);
+
 function takeCandles(rows) {
   const { candles } = view;
   const wasAtEnd = chart.isAtEnd();
@@ -153,7 +162,7 @@ function takeCandles(rows) {
   for (const row of rows) {
     const last = candles.last;
     const isLast = candles.put(row);
-    needsAll ||= !isLast || rows.length > 3 || (last && candles.last.at - last.at > 86_400 * 31);
+    needsAll ||= !isLast || rows.length > 3 || isHole(candles, last);
     if (!needsAll) chart.update(candles, point(candles.last));
   }
   if (needsAll) chart.draw(candles);

@@ -77,7 +77,7 @@ async function older() {
 }
 
 function show() {
-  if (rows.length === 0) {
+  if (rows.every((row) => row.stored === 0)) {
     fill(byId("quality-sum"));
     fill(byId("calendar"), message(`No minute of ${symbol} is stored yet`, "`python -m collector` writes the first within a minute; `btc import` and `btc backfill` bring the past."));
     fill(byId("day-detail"), el("p", { class: "note" }, "There is no day yet."));

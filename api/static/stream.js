@@ -47,6 +47,8 @@ function connect() {
     wait = FIRST_WAIT_MS;
     const since = cursor;
     for (const [mine] of [...subscriptions.values()].map((each) => [...each])) send("subscribe", mine.wanted, since);
+    // What was committed while a first attempt broke off halfway has no cursor: it is asked for.
+    if (link === "polling") poll();
     become("live");
     watch();
   });
@@ -64,8 +66,11 @@ function take(told) {
   cursor = told.cursor ?? cursor;
   if (told.type === "hello") heartbeatSeconds = told.heartbeat_seconds;
   else if (told.type === "heartbeat") become(told.database === "away" ? "away" : "live");
-  else if (told.type === "latest" || told.type === "change") each(told, (mine) => mine.rows(told.rows, told.type));
-  else if (told.type === "reload") each(told, (mine) => mine.reload(told));
+  else if (told.type === "latest" || told.type === "change") {
+    // Rows come from a database that is there, whatever the last heartbeat said.
+    become("live");
+    each(told, (mine) => mine.rows(told.rows, told.type));
+  } else if (told.type === "reload") each(told, (mine) => mine.reload(told));
   else if (told.type === "error") console.warn(told.detail, told.hint);
 }
 
@@ -95,7 +100,8 @@ function become(next) {
   for (const listener of listeners) listener(link);
 }
 
-setInterval(() => {
-  if (link !== "polling") return;
+function poll() {
   for (const together of subscriptions.values()) for (const mine of together) mine.poll();
-}, POLL_MS);
+}
+
+setInterval(() => link === "polling" && poll(), POLL_MS);

@@ -10,6 +10,7 @@ WITH edges AS (
   FROM edges CROSS JOIN LATERAL generate_series(
     date_bin('1 day', greatest($2, first), timestamptz 'epoch'), least($3, now) - interval '1 microsecond',
     interval '1 day') AS day
+  WHERE first IS NOT NULL
 ), stored AS (
   SELECT date_bin('1 day', time, timestamptz 'epoch') AS day, count(*) AS stored,
          count(*) FILTER (WHERE state = 'provisional') AS provisional

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import psycopg2
 import pytest
 
-from tests.api_market import END, GAP, SILENT, START, pages
+from tests.api_market import END, GAP, SILENT, START, pages, reading
 
 HOUR = timedelta(hours=1)
 
@@ -162,3 +162,12 @@ async def test_what_cannot_be_asked_is_refused_with_a_way_out(http, path, error,
     assert set(answer.json()) == {"error", "detail", "hint"}
     assert answer.json()["error"] == error
     assert hint in answer.json()["hint"]
+
+
+async def test_where_nothing_is_stored_there_are_no_days(settings_for, database_url):
+    """Nothing was expected, so nothing is missing."""
+    async with reading(settings_for(database_url)) as empty:
+        assert await pages(empty, "/api/v1/quality/days") == []
+        assert await pages(empty, "/api/v1/quality/gaps") == []
+        assert (await empty.get("/api/v1/stats")).json()["open"] is None
+        assert (await empty.get("/api/v1/candles")).json() == {"items": [], "next": None}
