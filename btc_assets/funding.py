@@ -38,14 +38,15 @@ def build_funding(config: Config, partitions: dg.PartitionsDefinition) -> dg.Ass
     ) -> dg.MaterializeResult:
         exchange = ExchangeFunding(timescale.settings)
         with timescale.frames() as frames:
-            store_terms(frames, exchange, config)
+            coins = store_terms(frames, exchange, config)
             for partition in partitions_of(context, progress):
-                started = time.monotonic()
-                n_rows, n_written = fetch_funding(frames, exchange, config, partition.symbol, partition.month)
+                started, coin, month = time.monotonic(), coins.get(partition.symbol), partition.month
+                # A pair of the spot market pays none.
+                n_rows, n_written = fetch_funding(frames, exchange, partition.symbol, coin, month) if coin else (0, 0)
                 found = {
                     "rows": n_rows,
                     "rows written": n_written,
-                    "range": f"{format_time(partition.month.start)} to {format_time(partition.month.end)}",
+                    "range": f"{format_time(month.start)} to {format_time(month.end)}",
                     "seconds": round(time.monotonic() - started, 3),
                 }
                 context.add_asset_metadata(metadata=found, asset_key=FUNDING_KEY, partition_key=partition.key)
@@ -55,7 +56,7 @@ def build_funding(config: Config, partitions: dg.PartitionsDefinition) -> dg.Ass
 
 
 def fetch_funding(
-    frames: Frames, exchange: ExchangeFunding, config: Config, symbol: str, span: TimeRange
+    frames: Frames, exchange: ExchangeFunding, symbol: str, coin: str, span: TimeRange
 ) -> tuple[int, int]:
     """Fetch and store the rates of a range, page by page; return how many there are, and how many were new.
 
@@ -63,21 +64,25 @@ def fetch_funding(
         ExchangeError: If the exchange does not answer; the pages before are kept.
     """
     n_rows = n_written = 0
-    for rates in exchange.rates(config.coin_of(symbol), span):
+    for rates in exchange.rates(coin, span):
         n_rows += rates.height
         n_written += store_funding(frames, symbol, rates, FROM_EXCHANGE)
     return n_rows, n_written
 
 
-def store_terms(frames: Frames, exchange: ExchangeFunding, config: Config) -> int:
-    """Fetch and store the terms of the configured symbols; return how many were new or different.
+def store_terms(frames: Frames, exchange: ExchangeFunding, config: Config) -> dict[str, str]:
+    """Fetch and store the terms of the configured symbols; return the coins of those that are perpetuals.
 
     Raises:
         ExchangeError: If the exchange does not answer.
     """
     terms = exchange.terms()
-    known = {symbol: terms[coin] for symbol in config.symbols if (coin := config.coin_of(symbol)) in terms}
-    return store_instruments(frames, known)
+    # As the collector resolved them: ours are upper-case, the exchange's are not (kPEPE).
+    collected = dict(frames.read("read_coins").rows())
+    coins = {symbol: collected.get(symbol, config.coin_of(symbol)) for symbol in config.symbols}
+    perpetuals = {symbol: coin for symbol, coin in coins.items() if coin in terms}
+    store_instruments(frames, {symbol: terms[coin] for symbol, coin in perpetuals.items()})
+    return perpetuals
 
 
 def _columns() -> list[Column]:

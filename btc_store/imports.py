@@ -266,9 +266,9 @@ def _times(table: _Table) -> pl.Series:
             _TIME, strict=False
         )
     elif found.dtype.is_integer():
-        times = _from_epoch(found)
+        times = from_epoch(found)
     elif found.dtype == pl.String and _is_whole_number(found):
-        times = _from_epoch(found.cast(pl.Int64, strict=False))
+        times = from_epoch(found.cast(pl.Int64, strict=False))
     elif found.dtype == pl.String:
         times = pl.Series("time", [_instant(text) for text in found], dtype=_TIME)
     else:
@@ -285,7 +285,7 @@ def _is_whole_number(texts: pl.Series) -> bool:
     return first.len() > 0 and bool(first.str.contains("^[0-9]+$")[0])
 
 
-def _from_epoch(numbers: pl.Series) -> pl.Series:
+def from_epoch(numbers: pl.Series) -> pl.Series:
     """Return the instants that whole numbers since 1970 mean; null before 1973, where units cannot be told apart.
 
     From 1973 to 5138 a number's size says its unit. What is finer than a microsecond is dropped.

@@ -94,7 +94,7 @@ def COMMAND(  # noqa: N802  # the constant that cli.py looks for
     asked = TimeRange(start, end or settings.now())
     done: list[Backtest] = []
     with (
-        _whole_file(report_file) as write,
+        whole_file(report_file) as write,
         open_frames(settings.database_url) as frames,
         progress(f"{strategy} on {symbol}", total=len(intervals)) as advance,
     ):
@@ -123,7 +123,7 @@ def COMMAND(  # noqa: N802  # the constant that cli.py looks for
 
 
 @contextmanager
-def _whole_file(path: Path | None) -> Iterator[Callable[[str], None]]:
+def whole_file(path: Path | None) -> Iterator[Callable[[str], None]]:
     """Make sure that a file can be written before there is anything to write; it appears when it is complete."""
     if path is None:
         yield lambda _text: None
@@ -193,7 +193,10 @@ def _notes(done: Sequence[Backtest]) -> Iterator[str]:
         yield f"{labels}: found, not computed again (of {when}); --force computes it"
     results = done[0].simulation.results
     if hours := results.funding_missing_hours:
-        yield f"the funding of {hours:,} hours is not stored and counts as 0: `btc funding` fetches it"
+        yield (
+            f"the funding of {hours:,} hours is not stored and counts as 0: `btc funding` fetches what the exchange "
+            "has (since 2023-05-12), or takes a file"
+        )
     if minutes := results.n_missing_minutes:
         across = ", ".join(f"{b.request.interval} {b.simulation.results.n_trades_across_gaps:,}" for b in done)
         yield f"{minutes:,} minutes of the range are not stored; trades held across them: {across}"

@@ -9,10 +9,11 @@ import polars as pl
 from btc_assets.commands.options import command, end_option, json_option, pass_settings, start_option, symbol_option
 from btc_assets.commands.output import answer
 from btc_assets.funding import fetch_funding, store_terms
-from btc_core.errors import ImportFileError, InputError
+from btc_core.errors import DataError, ImportFileError, InputError
 from btc_core.model.timerange import TimeRange, format_time
 from btc_store.frames import Frames, open_frames
 from btc_store.funding import SCHEMA, edges_of_funding, store_funding
+from btc_store.imports import check_source_name, from_epoch
 from btc_store.settings import Settings
 from resources.exchange_funding import ExchangeFunding
 
@@ -56,12 +57,17 @@ def COMMAND(  # noqa: N802  # the constant that cli.py looks for
     with open_frames(settings.database_url) as frames:
         if file is not None:
             rates = read_rates(file)
-            n_rows, n_written = rates.height, store_funding(frames, symbol, rates, f"import:{source}")
+            n_rows, n_written = (
+                rates.height,
+                store_funding(frames, symbol, rates, f"import:{check_source_name(source)}"),
+            )
         else:
             assert span is not None, "one of the two is given"
             exchange = ExchangeFunding(settings)
-            store_terms(frames, exchange, settings.config)
-            n_rows, n_written = fetch_funding(frames, exchange, settings.config, symbol, span)
+            coins = store_terms(frames, exchange, settings.config)
+            if symbol not in coins:
+                raise DataError(f"{symbol}: expected a perpetual of the exchange, found none: only those pay funding")
+            n_rows, n_written = fetch_funding(frames, exchange, symbol, coins[symbol], span)
         stored = _stored(frames, symbol)
     value = {"symbol": symbol, "n_rows": n_rows, "n_written": n_written, "stored": stored}
     shown = "nothing is stored" if stored is None else f"stored from {stored[0]} to {stored[1]}"
@@ -81,6 +87,8 @@ def read_rates(file: Path) -> pl.DataFrame:
     rate = next((name for name in _RATES if name in frame.columns), None)
     if rate is None or "time" not in frame.columns:
         raise ImportFileError(f"{file}: expected the columns time and rate, found {', '.join(frame.columns)}")
+    if frame["time"].dtype.is_integer():
+        frame = frame.with_columns(from_epoch(frame["time"]))
     premium = pl.col("premium") if "premium" in frame.columns else pl.lit(None)
     try:
         rates = frame.select(

@@ -1,17 +1,17 @@
--- The ranges of a symbol ($1) in [$2, $3) in which no minute is stored, since its first one, as JSON: whether something is
--- known of them, or they are missing. $4 at most, the newest
--- first; now is $5.
+-- The ranges of a symbol ($1) in [$2, $3) in which no minute is stored, since its first one, as JSON: whether
+-- something is known of them, or they are missing. $4 at most, the newest first; now is $5.
 WITH edges AS (
-  SELECT greatest($2, (SELECT time FROM candles WHERE symbol = $1 AND interval = '1m' ORDER BY time LIMIT 1)) AS start_time,
+  SELECT greatest($2, first.time) AS start_time,
          least($3, greatest($5::timestamptz, (
            SELECT time + interval '1 minute' FROM candles WHERE symbol = $1 AND interval = '1m'
            ORDER BY time DESC LIMIT 1))) AS end_time
+  FROM (SELECT time FROM candles WHERE symbol = $1 AND interval = '1m' ORDER BY time LIMIT 1) AS first
 ), stored AS (
   SELECT range_agg(tstzrange(time, time + interval '1 minute')) AS ranges
   FROM candles, edges WHERE symbol = $1 AND interval = '1m' AND time >= edges.start_time AND time < edges.end_time
 ), absent AS (
   SELECT tstzmultirange(tstzrange(start_time, greatest(start_time, end_time))) - coalesce(ranges, tstzmultirange()) AS ranges
-  FROM edges, stored WHERE start_time IS NOT NULL
+  FROM edges, stored
 ), known AS (
   SELECT kind, range_agg(tstzrange(start_time, end_time)) AS ranges
   FROM data_quality

@@ -1,7 +1,9 @@
 """Backtests over stored minutes: what is kept, and that they say what the live pipeline says."""
 
+import gzip
 import random
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import polars as pl
 import psycopg2
@@ -103,6 +105,35 @@ def test_twice_gives_the_same_figures(frames):
     second = run_backtest(frames, request_for(), rule=RULE, run_id="test").simulation
     assert first.results == second.results
     assert pl.DataFrame.equals(first.trades, second.trades)
+
+
+def test_what_was_asked_for_under_an_id_is_kept_under_it_also_where_it_is_found(frames, database_url):
+    """Who was given an id reads all of it there: figures, trades, equity, decisions, and a page with that id."""
+    first = run_backtest(frames, request_for(), rule=RULE, run_id="first")
+    key = uuid4()
+    again = run_backtest(
+        frames,
+        request_for(),
+        rule=RULE,
+        run_id="again",
+        id_=key,
+        render=lambda done, minutes: f"{done.id} {len(minutes)}",
+    )
+    assert (again.id, again.is_found, again.simulation.results) == (key, True, first.simulation.results)
+    assert again.simulation.trades.equals(first.simulation.trades)
+    kept = "SELECT count(*), count(DISTINCT row_to_json(r)::jsonb - 'backtest_id') FROM {} AS r"
+    for table in ("backtest_trades", "backtest_equity"):
+        (((n_rows, n_different),)) = rows(database_url, kept.format(table))
+        assert n_rows == 2 * n_different > 0
+    said = rows(database_url, "SELECT backtest_id, count(*) FROM decisions GROUP BY 1")
+    assert len(said) == 2
+    assert len({n for _, n in said}) == 1
+    runs = "SELECT results FROM backtest_runs WHERE status = 'finished' AND progress = 1"
+    one, other = rows(database_url, runs)
+    assert one == other
+    ((html,),) = rows(database_url, f"SELECT html FROM backtest_reports WHERE backtest_id = '{key}'")
+    n_minutes = made_minutes(HISTORY, random.Random(8), n_gaps=6).height
+    assert gzip.decompress(html).decode() == f"{key} {n_minutes}"
 
 
 def test_a_range_without_minutes_is_a_sentence(frames):

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from btc_assets.cli import main
+from btc_assets.commands.funding import read_rates
 from btc_core.errors import ExchangeError, ImportFileError
 from btc_core.model.clock import ClockScale
 from btc_core.model.timerange import TimeRange
@@ -21,7 +22,7 @@ from btc_store.instruments import Instrument, store_instruments
 from demo.exchange import serve_exchange
 from demo.faults.answers import RestError
 from demo.market import Market
-from resources.exchange_funding import ExchangeFunding, parse_rates
+from resources.exchange_funding import BURST, FIRST_TIME, PAGE, PAUSE_SECONDS, ExchangeFunding, parse_rates
 from tests.derivation import made_minutes, store_minutes
 
 NOW = datetime(2025, 3, 3, 12, tzinfo=UTC)
@@ -50,6 +51,37 @@ async def test_every_hour_of_a_long_range_comes_once(settings_for):
     assert hours.n_unique() == rates.height == 1_100
     assert rates["time"].is_sorted()
     assert rates["rate"].abs().max() < 0.01
+
+
+async def test_nothing_is_asked_of_the_time_before_the_first_settlement(settings_for):
+    """A launch of all months costs no questions for those that the exchange cannot know."""
+    early = TimeRange(datetime(2017, 1, 1, tzinfo=UTC), FIRST_TIME)
+
+    def told(settings, exchange):
+        exchange.begin(RestError(status=502))
+        return list(ExchangeFunding(settings).rates("BTC", early))
+
+    assert await asked(settings_for, told) == []
+
+
+async def test_many_questions_leave_the_collector_its_share(settings_for):
+    """The first come at once, each later one waits."""
+    waited = []
+
+    def told(settings, _):
+        exchange = ExchangeFunding(settings, sleep=waited.append)
+        for _ in range(BURST + 3):
+            exchange.terms()
+
+    await asked(settings_for, told)
+    assert waited == [PAUSE_SECONDS] * 3
+
+
+def test_an_exchange_that_repeats_itself_is_not_asked_for_ever(settings_for, monkeypatch):
+    """Full pages about another time are no progress."""
+    rows = [{"coin": "BTC", "fundingRate": "0.1", "time": 1_000 + n} for n in range(PAGE)]
+    monkeypatch.setattr("resources.exchange_funding.ask", lambda *_: msgspec.json.encode(rows))
+    assert list(ExchangeFunding(settings_for("postgresql://nobody@localhost/none")).rates("BTC", SPAN)) == []
 
 
 async def test_the_terms_of_a_coin(settings_for):
@@ -144,6 +176,23 @@ def test_a_backtest_pays_what_is_stored_and_is_found_again(btc, tmp_path):
     beside = ("id", "is_found")
     for other in (again, forced):
         assert {k: v for k, v in other.items() if k not in beside} == {k: v for k, v in paid.items() if k not in beside}
+
+
+def test_a_recorded_archive_is_taken_whole(shared, database_url):
+    """Every settlement of it, those that came minutes late among them; and every rate with all its bits."""
+    file = next((shared / "data" / "funding").glob("*.parquet"))
+    told = read_rates(file)
+    with open_frames(database_url) as frames:
+        assert store_funding(frames, "BTC", told, "import:archive") == pl.read_parquet(file).height
+        span = TimeRange(told["time"][0], told["time"][-1] + HOUR)
+        stored = read_funding(frames, "BTC", span)
+    assert stored.equals(told.select("time", funding_rate="rate"))
+
+
+def test_times_may_be_whole_numbers(tmp_path):
+    """Milliseconds since 1970, as the exchange itself writes them."""
+    (tmp_path / "rates.csv").write_text("time,fundingRate\n1683849600048,-0.0006\n")
+    assert read_rates(tmp_path / "rates.csv").row(0) == (datetime(2023, 5, 12, 0, 0, 0, 48_000, UTC), -0.0006, None)
 
 
 @pytest.mark.parametrize(

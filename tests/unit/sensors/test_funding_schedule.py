@@ -1,30 +1,30 @@
-"""When funding is fetched, and for which months."""
+"""For which months funding is fetched."""
 
-import warnings
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
-import dagster as dg
 import pytest
 
-from sensors.funding_schedule import build_funding_schedule
-from sensors.requests import RANGE_END, RANGE_START
+from sensors.funding_schedule import months_due
+
+
+def first(month, year=2025):
+    """Return the first instant of a month."""
+    return datetime(year, month, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("now", "months"),
+    ("now", "newest", "months"),
     [
-        (datetime(2025, 3, 15, 6, 23, tzinfo=UTC), ("2025-03-01", "2025-03-01")),
-        (datetime(2025, 3, 1, 6, 23, tzinfo=UTC), ("2025-02-01", "2025-03-01")),
-        (datetime(2025, 1, 2, 6, 23, tzinfo=UTC), ("2024-12-01", "2025-01-01")),
+        (datetime(2025, 3, 15, 6, 23, tzinfo=UTC), [], [first(3)]),
+        (datetime(2025, 3, 1, 6, 23, tzinfo=UTC), [], [first(2), first(3)]),
+        (datetime(2025, 1, 2, 6, 23, tzinfo=UTC), [], [first(12, 2024), first(1)]),
+        # Nobody fetched for weeks, or of one symbol.
+        (datetime(2025, 3, 15, tzinfo=UTC), [datetime(2025, 1, 30, tzinfo=UTC)], [first(1), first(2), first(3)]),
+        (datetime(2025, 3, 15, tzinfo=UTC), [first(3), datetime(2025, 2, 9, tzinfo=UTC)], [first(2), first(3)]),
+        # A coin that was delisted years ago.
+        (datetime(2025, 3, 15, tzinfo=UTC), [first(1, 2024)], [first(12, 2024), first(1), first(2), first(3)]),
     ],
 )
-def test_the_present_month_of_all_symbols_and_at_its_beginning_the_one_before(now, months):
-    """One run, by the market's clock."""
-    schedule = build_funding_schedule("fetch_funding", ["BTC", "ETH"])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        context = dg.build_schedule_context(resources={"timescale": SimpleNamespace(now=lambda: now)})
-        asked = schedule(context)
-    assert asked.tags == {RANGE_START: f"{months[0]}|BTC", RANGE_END: f"{months[1]}|ETH"}
-    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+def test_the_present_month_and_what_was_missed(now, newest, months):
+    """At a month's beginning the one before, too; after an outage all since, up to a bound."""
+    assert [month.start for month in months_due(now, newest)] == months
