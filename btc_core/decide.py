@@ -1,6 +1,6 @@
 """The only place where a strategy speaks: live, backtest and sweep call these functions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
@@ -57,10 +57,9 @@ def evaluate(
         Where an indicator has no value later on (an RSI where the price stood still), the strategy has no opinion, and
         no confidence in it.
     """
-    opinion = strategy.opinion()
-    evaluated = with_opinion(labelled(candles, interval), strategy, others, opinion)
     known = ["time", "close_time", "price", "minutes", "expected_minutes", "awaited_time"]
-    return evaluated.select(*known, *strategy.columns, *opinion)
+    seen = [*known, *strategy.columns]
+    return said(labelled(candles, interval), strategy, others, strategy.opinion(), seen=seen)
 
 
 def labelled(candles: pl.DataFrame, interval: Interval) -> pl.DataFrame:
@@ -72,12 +71,28 @@ def labelled(candles: pl.DataFrame, interval: Interval) -> pl.DataFrame:
     )
 
 
-def with_opinion(
-    candles: pl.DataFrame, strategy: NamedStrategy, others: Others, opinion: Mapping[str, pl.Expr]
+def said(
+    candles: pl.DataFrame,
+    strategy: NamedStrategy,
+    others: Others,
+    opinion: Mapping[str, pl.Expr],
+    *,
+    seen: Sequence[str] = (),
 ) -> pl.DataFrame:
-    """Return labelled candles from the end of the warm-up on with the indicators, and a part of an opinion on them."""
+    """Return a part of a strategy's opinion at each close from the end of the warm-up on, and of what it was made from.
+
+    Args:
+        candles: Labelled.
+        strategy: Who has the opinion.
+        others: As in ``evaluate``.
+        opinion: ``strategy.opinion()``, or of it what a sweep needs: ``strategy.wants()``.
+        seen: Columns that are wanted beside it.
+    """
     evaluated = with_others(with_indicators(candles, strategy.indicators), others, strategy)
-    return evaluated.with_columns(**opinion).slice(strategy.warm_up).filter("is_seen")
+    # With a column beside it, an opinion that is the same for all candles has as many rows as they.
+    evaluated = evaluated.select(*seen, "is_seen", **opinion).slice(strategy.warm_up)
+    # A filter copies: only who looks at other intervals has something to leave out.
+    return (evaluated.filter("is_seen") if strategy.also else evaluated).drop("is_seen")
 
 
 def with_awaited(

@@ -11,7 +11,7 @@ from btc_core.model.interval import Interval
 from btc_core.model.timerange import MINUTE
 from btc_core.parameters import Parameter, Parameters, resolve_parameters
 from btc_core.plugins import load_plugin
-from btc_core.ticks import with_ticks
+from btc_core.ticks import OF_CLOSE, with_ticks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,4 +96,6 @@ def configured_indicator(name: str, entry: IndicatorConfig) -> NamedIndicator:
 def with_indicators(candles: pl.DataFrame, indicators: list[NamedIndicator]) -> pl.DataFrame:
     """Return the candles with a column for each output of each indicator; null in the warm-up."""
     columns = {name: values for indicator in indicators for name, values in indicator.columns().items()}
-    return with_ticks(candles).with_columns(**columns).select(*dict.fromkeys([*candles.columns, *columns]))
+    ready = with_ticks(candles)
+    found = ready.with_columns(**columns)
+    return found if ready is candles else found.drop(OF_CLOSE)

@@ -124,10 +124,15 @@ def daily_equity(time: Times, equity: Floats) -> Floats:
         time: Microseconds since 1970, ascending, at least one.
         equity: One value for each time, quote currency.
     """
+    return equity[known_at_midnights(time)]
+
+
+def known_at_midnights(time: Times) -> Times:
+    """Return which value of a curve ``daily_equity`` takes at each midnight; a sweep asks once for many curves."""
     first, last = int(time[0]) // _DAY_US, -(-int(time[-1]) // _DAY_US)
     midnights = np.arange(first, last + 1, dtype=np.int64) * _DAY_US
     held = np.searchsorted(time, midnights, side="right") - 1
-    return equity[np.maximum(held, 0)]
+    return np.maximum(held, 0)
 
 
 def daily_returns(equity: Floats) -> Floats:
@@ -263,7 +268,11 @@ def avg_trade_return(returns: Floats) -> float | None:
 
 def exposure_time(trades: pl.DataFrame, range_: TimeRange) -> float:
     """Return the share of the range in which a position was held; trades do not overlap."""
-    held_us = int((trades["exit_time"] - trades["entry_time"]).to_physical().sum())
+    return share_of_time(int((trades["exit_time"] - trades["entry_time"]).to_physical().sum()), range_)
+
+
+def share_of_time(held_us: int, range_: TimeRange) -> float:
+    """Return microseconds as a share of a range."""
     return held_us * _MICROSECOND / (range_.end - range_.start)
 
 

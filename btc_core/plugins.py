@@ -40,15 +40,18 @@ def load_plugin(package: str, constant: str, name: str) -> Any:
     """
     if name not in plugin_names(package):
         raise UnknownNameError(constant.lower(), name, plugin_names(package))
-    file = file_of(package, name)
+    # Which file that is takes a look into folders: only a fault needs it.
     if not name.isidentifier() or keyword.iskeyword(name):
-        raise PluginError(file, f"{name!r} is no name for it: expected letters, digits and _ before .py")
+        raise PluginError(
+            file_of(package, name), f"{name!r} is no name for it: expected letters, digits and _ before .py"
+        )
     try:
         module = import_module(f"{package}.{name}")
     except Exception as error:  # the file may be anybody's, and do anything
+        file = file_of(package, name)
         raise PluginError(file, fault_of(error, file)) from error
     if not hasattr(module, constant):
-        raise PluginError(file, f"expected a constant {constant}, found none")
+        raise PluginError(file_of(package, name), f"expected a constant {constant}, found none")
     return getattr(module, constant)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from btc_core.across import Others
-from btc_core.decide import Completeness, evaluate, split_by_completeness, take_positions
+from btc_core.decide import Completeness, labelled, said, split_by_completeness, take_positions
 from btc_core.errors import DataError
 from btc_core.gaps import with_no_trade
 from btc_core.model.backtest import BacktestConfig
@@ -31,8 +31,6 @@ from btc_core.sweep import Place
 
 # So many trials wait for each thread: it never runs dry, and memory does not grow with the sweep.
 _AHEAD = 4
-# What `take_positions` reads.
-_OPINION = ("wanted", "at_least", "at_most")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +39,7 @@ class Arena:
 
     Attributes:
         symbol, interval: Which.
-        candles: Closed candles, ascending, with the longest look-back of any trial before the range.
+        candles: Closed candles, ascending, with the longest look-back of any trial before the range; labelled.
         others: Those of other intervals that the strategy looks at.
         is_decided: For each candle whether it is decided on: in the range and complete enough (law 4).
         market: The range, as those candles meet it.
@@ -121,9 +119,10 @@ def prepare_arena(
     return Arena(
         symbol=symbol,
         interval=interval,
-        candles=candles,
+        # In one piece: a frame in two would be glued anew at every step of every trial.
+        candles=labelled(candles, interval).rechunk(),
         others=others,
-        is_decided=candles["time"].is_in(decided["time"].implode()),
+        is_decided=candles["time"].is_in(decided["time"].implode()).rechunk(),
         market=prepare(decided, minutes, range_=range_, delay_minutes=config.delay_minutes, funding=funding),
         config=config,
     )
@@ -136,14 +135,11 @@ def exposure_of(arena: Arena, strategy: NamedStrategy) -> Floats:
         DataError: If it wants an exposure beyond 1.
     """
     exposure = np.zeros(len(arena.market.close_time))
-    evaluated = evaluate(arena.candles, strategy, arena.interval, arena.others)
+    step = strategy.step
+    opinion = said(arena.candles, strategy, arena.others, strategy.wants(), seen=("time",) if step else ())
     # The warm-up is absent, and nothing else: what is there are the last candles.
-    is_decided = arena.is_decided.tail(evaluated.height)
-    if strategy.step is not None:
-        wanted = exposures_of(evaluated.filter(is_decided), strategy.step)
-    else:
-        opinion = evaluated.select(name for name in _OPINION if name in evaluated.columns)
-        wanted = take_positions(opinion.filter(is_decided), before=0.0)["exposure"].to_numpy()
+    opinion = opinion.filter(arena.is_decided.tail(opinion.height))
+    wanted = take_positions(opinion, before=0.0)["exposure"].to_numpy() if step is None else exposures_of(opinion, step)
     if len(wanted) and np.abs(wanted).max() > 1:
         raise DataError(f"decisions: expected an exposure in [-1, 1], found {wanted[np.abs(wanted).argmax()]}")
     exposure[len(exposure) - len(wanted) :] = wanted

@@ -6,9 +6,9 @@ import polars as pl
 # off by less than a quarter of a tick, so that rounding leads back to the tick.
 TICKS_PER_UNIT = 100_000_000
 
-# The closes in ticks, and their sum over all candles before each: columns that are made of the close.
-_TICKS, _BEFORE = "close.ticks", "close.ticks.before"
-OF_CLOSE = frozenset({_TICKS, _BEFORE})
+# The closes in ticks, and their sums over all candles up to each and before it: columns that are made of the close.
+_TICKS, _SUM, _BEFORE = "close.ticks", "close.ticks.sum", "close.ticks.before"
+OF_CLOSE = frozenset({_TICKS, _SUM, _BEFORE})
 
 
 def price_ticks(price: pl.Expr) -> pl.Expr:
@@ -21,7 +21,8 @@ def with_ticks(candles: pl.DataFrame) -> pl.DataFrame:
     if _BEFORE in candles.columns:
         return candles
     ticks = candles.select(price_ticks(pl.col("close")).alias(_TICKS)).to_series()
-    return candles.with_columns(ticks, (ticks.cum_sum() - ticks).alias(_BEFORE))
+    total = ticks.cum_sum()
+    return candles.with_columns(ticks, total.alias(_SUM), (total - ticks).alias(_BEFORE))
 
 
 def ticks_of_last(period: int) -> tuple[pl.Expr, pl.Expr]:
@@ -30,5 +31,4 @@ def ticks_of_last(period: int) -> tuple[pl.Expr, pl.Expr]:
     A difference of two sums over all of history: whole numbers, modulo 2**64, so that it is exact wherever history
     begins and however far the sums have run over.
     """
-    ticks, before = pl.col(_TICKS), pl.col(_BEFORE)
-    return ticks, before + ticks - before.shift(period - 1)
+    return pl.col(_TICKS), pl.col(_SUM) - pl.col(_BEFORE).shift(period - 1)

@@ -28,6 +28,8 @@ SIGNAL, LIQUIDATION, END, STOP, TARGET = 0, 1, 2, 3, 4
 # A size this near to a whole lot (in lots) is one, a notional this near to the minimum (as a fraction) is it: 0.3 / 0.1
 # is 2.9999999999999996.
 _SLACK = 1e-9
+# So many decisions are asked about together whether anything happens between them.
+_TOGETHER = 32
 
 
 def _compiled(function: Function) -> Function:
@@ -283,27 +285,53 @@ def _walk(account: Account, log: Log, start: int, stop: int, minutes: Minutes, t
 
 
 @_compiled
+def _hold(
+    account: Account, log: Log, first: int, end: int, minutes: Minutes, stretches: Stretches, terms: Terms
+) -> None:
+    """Take a position through stretches one after the other, up to what ends it."""
+    for i in range(first, end):
+        if account.held != 0:
+            low, high = stretches.low[i], stretches.high[i]
+            if _may_end(account, low, high, stretches.funding_low[i], stretches.funding_high[i], terms):
+                _walk(account, log, stretches.at[i], stretches.at[i + 1], minutes, terms)
+            else:
+                _see(account, low, high)
+
+
+@_compiled
 def advance(account: Account, log: Log, minutes: Minutes, stretches: Stretches, exposure: Floats, terms: Terms) -> None:
     """Take an account through every change of exposure and to the end of the minutes, where it stays as it is.
 
     Reads one record per decision; minutes only where something may have ended the position between two. The account can
     be taken further later: where the minutes are cut changes no bit, because extremes are the same in any grouping.
     """
-    for i in range(len(exposure)):
-        start, stop = stretches.at[i], stretches.at[i + 1]
-        if start == stop:
+    i, n = 0, len(exposure)
+    while i < n:
+        first, start = i, stretches.at[i]
+        i += 1
+        if start == stretches.at[i]:
             continue
-        if exposure[i] != account.wanted:
-            account.wanted = exposure[i]
-            _settle(account, stretches.funding[i])
-            quote = Quote(stretches.open[i], stretches.fill_low[i], stretches.fill_high[i])
+        if exposure[first] != account.wanted:
+            account.wanted = exposure[first]
+            _settle(account, stretches.funding[first])
+            quote = Quote(stretches.open[first], stretches.fill_low[first], stretches.fill_high[first])
             _move(account, log, start, quote, account.wanted, terms)
-        if account.held != 0:
-            low, high = stretches.low[i], stretches.high[i]
-            if _may_end(account, low, high, stretches.funding_low[i], stretches.funding_high[i], terms):
-                _walk(account, log, start, stop, minutes, terms)
-            else:
-                _see(account, low, high)
+        if account.held == 0:
+            continue
+        # What the extremes of many stretches do not reach is reached in none of them. An empty one is not among them:
+        # its minutes are those of a later one, which says what is wanted then.
+        low, high = stretches.low[first], stretches.high[first]
+        funding_low, funding_high = stretches.funding_low[first], stretches.funding_high[first]
+        last, wanted = min(first + _TOGETHER, n), account.wanted
+        while i < last and exposure[i] == wanted and stretches.at[i] != stretches.at[i + 1]:
+            low, high = min(low, stretches.low[i]), max(high, stretches.high[i])
+            funding_low = min(funding_low, stretches.funding_low[i])
+            funding_high = max(funding_high, stretches.funding_high[i])
+            i += 1
+        if _may_end(account, low, high, funding_low, funding_high, terms):
+            _hold(account, log, first, i, minutes, stretches, terms)
+        else:
+            _see(account, low, high)
 
 
 @_compiled
@@ -362,3 +390,19 @@ def mark(
         position = held * price[i]
         equity[i] = cash - held * (funding[i] - settled) + position
         exposure[i] = position / equity[i] if equity[i] > 0 else 0.0
+
+
+@_compiled
+def deepest_fall(equity: Floats) -> float:
+    """Return the deepest fall below a former highest value as a fraction of it: ``metrics.max_drawdown`` to the bit.
+
+    In one pass, and it divides only at a new lowest value since the highest.
+    """
+    peak, low, deepest = equity[0], equity[0], 0.0
+    for i in range(1, len(equity)):
+        if equity[i] > peak:
+            peak = low = equity[i]
+        elif equity[i] < low:
+            low = equity[i]
+            deepest = max(deepest, 1 - low / peak)
+    return deepest

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from btc_core.errors import DataError
+from btc_core.metrics import known_at_midnights
 from btc_core.model.interval import ONE_MINUTE, Interval
 from btc_core.model.timerange import EPOCH, MINUTE, TimeRange, format_time
 from btc_core.simulator.layout import Floats, Indices, Minutes, Stretches, frozen
@@ -38,6 +39,8 @@ class Market:
         close_time: When each decision is known.
         price: The close of each decided candle.
         funding_before: Cumulative funding per unit before each decision.
+        midnights: Which value of a curve is known at each midnight, of the start, each decision before the end, and
+            the end (``metrics.known_at_midnights``).
         is_funding_known: Whether any rate of the range is.
         funding_missing_hours: How many hours of it are not.
     """
@@ -51,6 +54,7 @@ class Market:
     close_time: Indices
     price: Floats
     funding_before: Floats
+    midnights: Indices
     is_funding_known: bool
     funding_missing_hours: int
 
@@ -105,17 +109,19 @@ def prepare(
     at = np.searchsorted(time, close_time + delay_minutes * _MINUTE_US, side="left").astype(np.int64)
     market_minutes = Minutes(**values, funding=frozen(cumulative))
     n_known, missing_hours = _known_hours(funding, range_)
+    start, end = us(range_.start), us(range_.end)
     last = EPOCH + int(time[-1]) * MICROSECOND if len(time) else range_.end
     return Market(
         range_=range_,
         step=int_us(resolution.longest),
         time=time,
-        end=us(resolution.close_of(last)) if len(time) else us(range_.end),
+        end=us(resolution.close_of(last)) if len(time) else end,
         minutes=market_minutes,
         stretches=_stretches(at, market_minutes),
         close_time=close_time,
         price=frozen(floats(decided, "price")),
         funding_before=frozen(cumulative[np.searchsorted(time, close_time, side="left")]),
+        midnights=known_at_midnights(np.concatenate(([start], close_time[close_time < end], [end]))),
         is_funding_known=n_known > 0,
         funding_missing_hours=missing_hours,
     )

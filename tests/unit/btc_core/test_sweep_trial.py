@@ -1,12 +1,24 @@
 """A trial, and many on threads: the same figures on any number of them, in order, and an end that can be asked for."""
 
+from datetime import timedelta
+
 import polars as pl
 import pytest
 
+from btc_core.decide import Completeness, decide
 from btc_core.errors import DataError
-from btc_core.strategy import NamedStrategy, Strategy, load_strategy
-from btc_core.sweep_trial import Trial, daily_returns_of, exposure_of, tried, try_all
+from btc_core.lookahead import market_for
+from btc_core.model.backtest import BacktestConfig
+from btc_core.model.interval import parse_interval
+from btc_core.model.timerange import TimeRange
+from btc_core.plugins import plugin_names
+from btc_core.strategy import PACKAGE, NamedStrategy, Strategy, load_strategy
+from btc_core.sweep_trial import Trial, daily_returns_of, exposure_of, prepare_arena, tried, try_all
+from tests.derivation import NO_MINUTES
 from tests.sweeps import SHORT, made_arena, trials_in
+
+HOUR = parse_interval("1h")
+RULE = Completeness(min_completeness=0.95, wait=timedelta(minutes=10))
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +39,26 @@ def test_a_warm_up_within_the_range_is_flat(arena):
     assert len(exposure) == 6 * 24 - 1
     assert not exposure[:14].any()
     assert exposure[14:].all()
+
+
+@pytest.mark.parametrize("name", plugin_names(PACKAGE))
+def test_a_trial_wants_what_a_backtest_decides(name):
+    """The lean way of a sweep and the way of all others: the same exposure at every candle, gaps and all."""
+    strategy = load_strategy(name, {})
+    market = market_for(strategy, HOUR, seed=3, room=300)
+    short = pl.int_range(pl.len()) % 17 == 5
+    candles = market.candles.with_columns(minutes=pl.when(short).then(pl.lit(30, pl.Int32)).otherwise("minutes"))
+    since = candles["time"][-250]
+    range_ = TimeRange(since, HOUR.close_of(candles["time"][-1]))
+    shared = {"others": market.others, "no_trade": NO_MINUTES, "rule": RULE, "since": since}
+    made = prepare_arena(
+        candles, candles, symbol="BTC", interval=HOUR, range_=range_, config=BacktestConfig(), **shared
+    )
+    late = range_.end + 2 * RULE.wait
+    positions, _, skipped = decide(candles, strategy, HOUR, before=0.0, now=late, **shared)
+    assert exposure_of(made, strategy).tolist() == positions["exposure"].to_list()
+    assert skipped.height > 10
+    assert positions["exposure"].n_unique() > 1 or name in {"buy_and_hold", "dca", "dca_ma"}
 
 
 def test_threads_change_nothing(arena):

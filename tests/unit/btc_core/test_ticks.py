@@ -1,10 +1,12 @@
 """Prices as whole numbers of 1e-8: exact in the range that is promised (law 12)."""
 
+import random
+
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btc_core.ticks import TICKS_PER_UNIT, price_ticks
+from btc_core.ticks import TICKS_PER_UNIT, price_ticks, ticks_of_last, with_ticks
 
 # As the function promises.
 EXACT_BELOW = 2**25
@@ -32,3 +34,14 @@ def test_a_million_prices_at_the_limit_are_exact():
 def test_noise_of_the_last_bit_is_no_difference():
     """0.1 + 0.2 is 0.3 in ticks."""
     assert ticks_of([0.1 + 0.2, 0.3]).n_unique() == 1
+
+
+def test_sums_that_run_over_are_exact():
+    """At the highest prices 64 bits are full after 2,700 candles; the sum of the last of them is exact all the same."""
+    chance = random.Random(5)
+    ticks = [EXACT_BELOW * TICKS_PER_UNIT - 1 - chance.randrange(10**9) for _ in range(6_000)]
+    assert sum(ticks) > 2**64
+    frame = with_ticks(pl.DataFrame({"close": [n / TICKS_PER_UNIT for n in ticks]}))
+    of_each, of_last = frame.select(*(each.alias(name) for name, each in zip("ab", ticks_of_last(44), strict=True)))
+    assert of_each.to_list() == ticks
+    assert of_last.to_list() == [None] * 43 + [sum(ticks[i - 43 : i + 1]) for i in range(43, 6_000)]
