@@ -174,6 +174,7 @@ def open_stage(folder: Path, url: str, clock: ClockScale, **env: str) -> Iterato
         dagster_port=free_port(),
         location_port=free_port(),
         collector_port=free_port(),
+        api_port=free_port(),
     )
     stage = Stage(services, url, {})
     # What the collector leaves on disk lies beside its configuration.

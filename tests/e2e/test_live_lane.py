@@ -62,7 +62,7 @@ def test_a_market_through_the_lane_ends_as_one_pass_does(database_url: str, tmp_
         assert decided[0] > HOURS
         assert decided[1:] == ("live", "live")
         # A last look when nothing is waited for any more: what the next lane would do.
-        now += timedelta(hours=1)
+        now += timedelta(days=40)
         settle(frames, plan, now=now)
         query(frames, COPY)
         one_pass(frames, plan, "ONE", [TimeRange(first, last + MINUTE)], now=now)

@@ -73,7 +73,7 @@ def test_the_real_year_from_file_to_backtest(shared: Path, database_url: str) ->
     _btc(database_url, "import", str(shared / YEAR_FILE), "--symbol", "BTC")
     assert _rows(database_url, stamps) == before
     arguments = ("backtest", *RANGE, "--intervals", "37m", "--strategy", "ma44")
-    first, second = _btc(database_url, *arguments), _btc(database_url, *arguments)
+    first, second = _btc(database_url, *arguments), _btc(database_url, *arguments, "--force")
     assert {**first, "id": None} == {**second, "id": None}
     assert (first["n_candles"], first["n_skipped"]) == (14_130, 10)
     _agree_with_live(database_url, str(first["id"]))

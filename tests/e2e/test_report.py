@@ -73,7 +73,7 @@ def test_a_report_opens_from_the_disk(btc, browser, tmp_path, scheme, width):
         assert min(box["width"], box["height"]) > 150
     shown = dict(page.eval_on_selector_all("[data-figure]", "all => all.map(one => [one.dataset.figure, one.value])"))
     figures = {name: answer[name] for name in BacktestResults.__struct_fields__ if name in shown}
-    assert len(figures) == 30
+    assert len(figures) == 31
     assert {name: shown[name] for name in figures} == {
         name: "" if value is None else str(value) for name, value in figures.items()
     }
@@ -118,7 +118,7 @@ def test_several_intervals_print_on_a_few_pages(btc, browser, tmp_path):
 def test_the_answer_in_words_names_the_file(settings_for, btc, database_url, tmp_path):
     """Beside the figures; without the option no file is written."""
     file = tmp_path / "out.html"
-    given = ["backtest", *RANGE, "--strategy", "ma44", "--intervals", "37m"]
+    given = ["backtest", *RANGE, "--strategy", "ma44", "--intervals", "37m", "--force"]
     plain = CliRunner().invoke(main, given, obj=settings_for(database_url))
     assert (plain.exit_code, list(tmp_path.iterdir())) == (0, [])
     result = CliRunner().invoke(main, [*given, "--report", str(file)], obj=settings_for(database_url))

@@ -1,12 +1,13 @@
 """The application as a whole: what surrounds every answer, and what happens while the database is away."""
 
+import shutil
 import subprocess
 import sys
 
 import httpx
 import pytest
 
-from btc_store.embedded import EmbeddedPostgres
+from btc_store.embedded import FALLBACK_FOLDER, EmbeddedPostgres
 from btc_store.schema import upgrade
 from tests.api_market import reading
 from tests.conftest import ROOT
@@ -58,13 +59,14 @@ async def test_every_endpoint_is_described(settings_for, database_url):
             assert operation["responses"]["422"]["content"]["application/json"]["schema"]["$ref"].endswith("Refusal")
 
 
-async def test_a_database_that_goes_away_and_comes_back(settings_for, tmp_path):
+async def test_a_database_that_goes_away_and_comes_back(settings_for, tmp_path_factory):
     """503 with Retry-After, without a word of where it is; the server stays up, and heals by itself."""
     port = free_port()
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:3]:
-        parent.chmod(0o755)
-    server = EmbeddedPostgres(tmp_path / "pg", is_disposable=True, port=port)
+    # Where we are root the server is somebody else, who has to get there.
+    folder = FALLBACK_FOLDER / tmp_path_factory.mktemp("btc-away").name
+    folder.mkdir()
+    folder.chmod(0o755)
+    server = EmbeddedPostgres(folder / "pg", is_disposable=True, port=port)
     with server:
         upgrade(server.url)
         url = server.url
@@ -79,6 +81,7 @@ async def test_a_database_that_goes_away_and_comes_back(settings_for, tmp_path):
             assert (await http.get("/api/v1/health")).json()["parts"][0]["status"] == "down"
             server.start()
             assert (await http.get("/api/v1/candles")).status_code == 200
+    shutil.rmtree(folder)
 
 
 def test_it_reaches_none_of_the_pipeline_s_libraries():
