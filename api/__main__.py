@@ -10,7 +10,7 @@ import uvicorn
 import uvloop
 
 from api.app import build_app
-from api.protocol import StreamProtocol
+from api.protocol import HeadProtocol, StreamProtocol
 from btc_store.service import run_service
 from btc_store.settings import Settings
 
@@ -53,6 +53,7 @@ async def _serve(settings: Settings, stop: asyncio.Event) -> None:
             # Behind a proxy, the address that it claims is not taken: anybody can claim one.
             proxy_headers=False,
             timeout_graceful_shutdown=3,
+            http=HeadProtocol,
             # Of the live stream: a client says little, and what it is told is small.
             ws=StreamProtocol,
             ws_max_size=4096,

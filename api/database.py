@@ -14,7 +14,17 @@ from btc_store.statements import statement
 
 logger = logging.getLogger(__name__)
 
-READER = "btc_reader"
+# A database that is away, that is not there or not ours, or that has not been upgraded.
+_AWAY = (
+    *UNAVAILABLE,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.UndefinedTableError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+)
 CONNECT_SECONDS = 3
 STATEMENT_SECONDS = 10
 # What a session may do; it comes with the connection, so that RESET ALL brings it back.
@@ -53,8 +63,8 @@ class Database:
     async def shared(self, name: str, *args: Hashable) -> asyncpg.Record | None:
         """Return the first row of a named statement; who asks the same at the same time is given the same answer.
 
-        A chart that many look at asks the database once. An answer is never older than the question: it is forgotten
-        as soon as it is there.
+        A chart that many look at asks the database once. An answer is forgotten as soon as it is there: what it says
+        held, at the earliest, when the first of them asked, some milliseconds ago.
         """
         key = (name, args)
         asked = self._asked.get(key)
@@ -71,7 +81,7 @@ class Database:
             pool = await self._opened()
             async with pool.acquire(timeout=CONNECT_SECONDS) as connection:
                 yield connection
-        except (*UNAVAILABLE, asyncpg.InvalidPasswordError, asyncpg.UndefinedTableError) as error:
+        except _AWAY as error:
             raise DatabaseError("the database does not answer") from error
 
     @asynccontextmanager
@@ -113,6 +123,8 @@ async def _nothing(_connection: Any) -> None:
 
 
 async def _become_reader(connection: Any) -> None:
-    """Take the role that may only read, where it exists and we may."""
-    if await connection.fetchval("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)", READER):
-        await connection.execute(f"SET ROLE {READER}")
+    """Take the role that may only read, where we may and it can; else the session is read only, and that is all."""
+    if await connection.fetchval(statement("take_reader")):
+        await connection.execute("SET ROLE btc_reader")
+    else:
+        logger.warning("the role btc_reader cannot be taken: make it with btc db upgrade as the database's owner")

@@ -21,7 +21,8 @@ async def writer(request: Request) -> None:
     token = request.app.state.settings.api_token
     if token:
         given = request.headers.get("authorization", "")
-        if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
+        # A header is read as Latin-1, whatever the client meant by its bytes.
+        if not hmac.compare_digest(given.encode("latin-1", "replace"), f"Bearer {token}".encode()):
             raise ApiError(
                 401,
                 "unauthorized",

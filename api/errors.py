@@ -1,6 +1,5 @@
 """Errors as answers: ``{"error", "detail", "hint"}`` with the right status. No path, SQL or secret is in them."""
 
-import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -13,8 +12,6 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from btc_core.errors import BtcError, DatabaseError, DataError, InputError, UnknownNameError
-
-logger = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5
 
@@ -60,14 +57,15 @@ def answer(status: int, error: str, detail: str, *, hint: str = "", headers: dic
 
 
 def add_handlers(app: FastAPI) -> None:
-    """Let every error of ours, of the framework and of the database become an answer."""
+    """Let every error of ours, of the framework and of the database become an answer; the others are ``api.gate``'s."""
     app.add_exception_handler(BtcError, _of_ours)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_framework)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(asyncpg.QueryCanceledError, _too_slow)
+    app.add_exception_handler(asyncpg.DataError, _no_value)
 
 
-async def _of_ours(request: Request, error: Any) -> Response:
+async def _of_ours(_request: Request, error: Any) -> Response:
     match error:
         case ApiError():
             return answer(error.status, error.error, str(error), hint=error.hint, headers=error.headers)
@@ -81,7 +79,7 @@ async def _of_ours(request: Request, error: Any) -> Response:
         case DataError():
             return answer(409, "conflict", str(error))
         case _:
-            return await _unexpected(request, error)
+            return internal_error()
 
 
 def database_away() -> Response:
@@ -115,8 +113,15 @@ def _methods_at(request: Request) -> list[str]:
     return sorted({method for route in routes for method in getattr(route, "methods", None) or ()})
 
 
-async def _unexpected(_: Request, error: Exception) -> Response:
-    if isinstance(error, asyncpg.QueryCanceledError):
-        return answer(503, "too_slow", "The database took longer than 10 s.", hint="Ask for a shorter range.")
-    logger.error("unexpected error", exc_info=error)
+async def _too_slow(_request: Request, _error: Exception) -> Response:
+    return answer(503, "too_slow", "The database took longer than 10 s.", hint="Ask for a shorter range.")
+
+
+async def _no_value(_request: Request, _error: Exception) -> Response:
+    """What is no value of its column (a zero byte, a number too large) can only stand in a cursor that is made up."""
+    return answer(422, "invalid_input", "The database cannot hold such a value.", hint="/docs lists what may be asked.")
+
+
+def internal_error() -> Response:
+    """Return the answer to a fault of ours; what it was is in the log."""
     return answer(500, "internal_error", "Something went wrong here.", hint="The log of the server says what.")

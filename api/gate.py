@@ -1,8 +1,9 @@
-"""Around every request: how many, how large, from where, and with which headers it goes out.
+"""Around every request: how many, how large, from where, with which headers it goes out, and what is told of a fault.
 
 Pure ASGI, without Starlette's base class: that one would put a task and a queue between each answer and its client.
 """
 
+import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
@@ -13,9 +14,11 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
-from api.errors import answer
+from api.errors import answer, internal_error
 from api.figures import Figures
 from btc_core.config import ApiConfig
+
+logger = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -60,11 +63,12 @@ class Gate:
         """Answer a request, or let it through."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        began, status = time.perf_counter(), HTTPStatus.INTERNAL_SERVER_ERROR.value
+        began, status, is_begun = time.perf_counter(), HTTPStatus.INTERNAL_SERVER_ERROR.value, False
 
         async def sent(message: MutableMapping[str, Any]) -> None:
-            nonlocal status
+            nonlocal status, is_begun
             if message["type"] == "http.response.start":
+                is_begun = True
                 status = message["status"]
                 given = message.setdefault("headers", [])
                 known = {name.lower() for name, _ in given}
@@ -77,6 +81,13 @@ class Gate:
                 await refused(scope, receive, sent)
             else:
                 await self._app(scope, _bounded(receive), sent)
+        except Exception as error:  # whatever it was, the next request is served
+            # Its words and its traceback may hold SQL, paths and addresses: they are for --debug.
+            logger.error("a request failed", extra={"kind": type(error).__name__})  # noqa: TRY400 (as it says above)
+            logger.debug("this way", exc_info=True)
+            # One that breaks off is left without its end: the server cuts the connection, so that it looks like that.
+            if not is_begun:
+                await internal_error()(scope, receive, sent)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self._figures.count(route, status, time.perf_counter() - began)

@@ -1,4 +1,4 @@
-"""The WebSocket protocol of the server: uvicorn's own, which keeps little for a client that does not read.
+"""The protocols of the server: uvicorn's own, which keep little for a client that sends or that does not read.
 
 uvicorn waits for such a client without an end, and cannot tell it anything: its close frame waits for room as every
 message does.
@@ -10,14 +10,45 @@ from asyncio.transports import BaseTransport
 from typing import Any, cast
 
 from starlette.websockets import WebSocket, WebSocketState
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
 # Of what was sent and not taken: in our memory, and in the system's, which would grow its part to megabytes.
 BUFFER_BYTES = 64 * 1024
+# Of a request's first line and headers together; uvicorn would keep as many as come.
+HEAD_BYTES = 64 * 1024
 # How long a client that did not read has to find out why it was dropped.
 LINGER_SECONDS = 120.0
 _EXTENSION = "btc.protocol"
+
+
+class HeadProtocol(HttpToolsProtocol):
+    """HTTP whose requests have a head of a bounded size."""
+
+    # Bytes of the head that is coming in; None behind its end.
+    _n_head: int | None = 0
+
+    def on_message_begin(self) -> None:
+        """Begin to count."""
+        super().on_message_begin()
+        self._n_head = 0
+
+    def on_headers_complete(self) -> None:
+        """Stop counting: bodies are the gate's."""
+        super().on_headers_complete()
+        self._n_head = None
+
+    def data_received(self, data: bytes) -> None:
+        """Refuse a head that has not ended by now."""
+        n_before = self._n_head
+        super().data_received(data)
+        # What came with the end of another request is counted from the next piece on.
+        if n_before is None or self._n_head is None or self.transport.is_closing():
+            return
+        self._n_head += len(data)
+        if self._n_head > HEAD_BYTES:
+            self.send_400_response(f"expected at most {HEAD_BYTES} bytes of headers")
 
 
 class StreamProtocol(WebSocketsSansIOProtocol):

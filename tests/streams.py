@@ -9,7 +9,7 @@ import uvicorn
 import websockets
 
 from api.app import build_app
-from api.protocol import StreamProtocol
+from api.protocol import HeadProtocol, StreamProtocol
 from tests.e2e.processes import free_port
 
 HEARD_SECONDS = 20
@@ -31,6 +31,7 @@ async def serving(settings):
         port=port,
         log_config=None,
         server_header=False,
+        http=HeadProtocol,
         ws=StreamProtocol,
         ws_max_size=4096,
         ws_per_message_deflate=False,

@@ -1,6 +1,7 @@
 """``/api/v1/health``: what is well and what is not, each part with its age."""
 
 import asyncio
+import ssl
 from datetime import datetime
 from typing import Literal
 
@@ -20,6 +21,7 @@ State = Literal["ok", "late", "down"]
 # A minute is confirmed 15 s after its end: one that ended more than three minutes ago is late.
 LATE_MINUTES = 3
 ASK_SECONDS = 2.0
+_NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class Part(BaseModel):
@@ -73,7 +75,8 @@ async def _collector(settings: Settings) -> list[dict[str, object]]:
     """The collector of this machine, by its own page."""
     url = f"{settings.collector_url}/healthz"
     try:
-        async with httpx.AsyncClient(timeout=ASK_SECONDS) as client:
+        # Plain HTTP to a neighbour: without proxies, and without 100 ms of reading certificates for each client.
+        async with httpx.AsyncClient(timeout=ASK_SECONDS, trust_env=False, verify=_NO_CERTIFICATES) as client:
             answer = await client.get(url)
         said = answer.json()
         troubles = [*said.get("troubles", []), *(each.get("reason", "") for each in said.get("symbols", {}).values())]

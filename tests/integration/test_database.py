@@ -1,6 +1,8 @@
 """The API's connections: they can only read, they are made when they are needed, and who asks the same shares."""
 
 import asyncio
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -72,3 +74,41 @@ async def test_a_server_that_is_away_is_said_without_where(settings_for):
     with pytest.raises(DatabaseError) as away:
         await database.fetch("api_decision_series", "BTC")
     assert str(away.value) == "the database does not answer"
+
+
+async def test_a_database_that_is_not_there_is_away(server):
+    """It may be restored meanwhile: that is no fault of ours."""
+    database = Database(server.url_of("btc_test_none"))
+    with pytest.raises(DatabaseError):
+        await database.fetch("api_decision_series", "BTC")
+    await database.close()
+
+
+async def test_a_user_who_may_not_take_the_role_reads_all_the_same(database_url, connection):
+    """Roles belong to the whole server: another database's owner may have made it. The session is read only."""
+    user, parts = f"btc_test_{uuid4().hex[:12]}", urlsplit(database_url)
+    await connection.execute(f"CREATE ROLE {user} LOGIN PASSWORD 'word'")
+    await connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {user}")
+    database = Database(parts._replace(netloc=f"{user}:word@{parts.hostname}:{parts.port}").geturl())
+    try:
+        assert await database.fetch("api_decision_series", "BTC") == []
+        async with database.acquire() as lent:
+            assert await lent.fetchval("SELECT current_user") == user
+            with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+                await lent.execute("DELETE FROM candles")
+    finally:
+        await database.close()
+        await connection.execute(f"DROP OWNED BY {user}; DROP ROLE {user}")
+
+
+async def test_a_user_who_may_read_nothing_is_told_no_more_than_that(database_url, connection):
+    """The word of the server names tables; it is for the log."""
+    user, parts = f"btc_test_{uuid4().hex[:12]}", urlsplit(database_url)
+    await connection.execute(f"CREATE ROLE {user} LOGIN PASSWORD 'word'")
+    database = Database(parts._replace(netloc=f"{user}:word@{parts.hostname}:{parts.port}").geturl())
+    try:
+        with pytest.raises(DatabaseError, match=r"^the database does not answer$"):
+            await database.fetch("api_decision_series", "BTC")
+    finally:
+        await database.close()
+        await connection.execute(f"DROP ROLE {user}")

@@ -67,3 +67,26 @@ async def test_a_client_that_never_reads_again_is_cut_off(api, connection, monke
         with pytest.raises(websockets.ConnectionClosed):
             while True:
                 await stalled.recv()
+
+
+@pytest.mark.parametrize("line", [b"X-Long: ", b"X: y\r\n", b"GET /"])
+async def test_the_head_of_a_request_is_bounded(port, line):
+    """A client that sends headers without an end is refused, before they fill the memory."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"" if line.startswith(b"GET") else b"GET / HTTP/1.1\r\nHost: x\r\n")
+    writer.write(line + (b"x" * 2_000_000 if line != b"X: y\r\n" else line * 300_000))
+    async with asyncio.timeout(20):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 400 ")
+    writer.close()
+
+
+async def test_requests_one_after_the_other_are_each_bounded_alone(port):
+    """What went through a connection before does not count."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * (protocol.HEAD_BYTES // 2) + b"\r\n\r\n"
+    for _ in range(4):
+        writer.write(head)
+        async with asyncio.timeout(20):
+            answer = await reader.readuntil(b"}}")
+        assert b"HTTP/1.1 200 " in answer
+    writer.close()

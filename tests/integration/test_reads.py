@@ -149,6 +149,8 @@ async def test_findings_days_and_gaps(http):
         ("/api/v1/decisions?strategy=ma4", "unknown_strategy", "Did you mean ma44"),
         ("/api/v1/decisions?signal=BUY", "invalid_input", ""),
         ("/api/v1/decisions?cursor=2025-01-01|a|b|c|d", "invalid_input", ""),
+        ("/api/v1/decisions?cursor=2025-01-01|%00|b|1|2", "invalid_input", ""),
+        ("/api/v1/indicators?interval=37m&cursor=2025-01-01|%00", "invalid_input", ""),
         ("/api/v1/quality?kind=odd", "invalid_input", ""),
         ("/api/v1/quality?cursor=-1", "invalid_input", ""),
         ("/api/v1/quality/days?start=2010-01-01", "invalid_input", ""),

@@ -33,6 +33,7 @@ def request(*, client="127.0.0.1", token="", host="127.0.0.1:8000", **headers):
         {"client": "::1", "host": "[::1]:8000"},
         {"host": "localhost:8000", "origin": "http://localhost:8000"},
         {"token": "word", "authorization": "Bearer word"},
+        {"token": "wört", "authorization": "Bearer wört"},
         {"token": "word", "authorization": "Bearer word", "client": "192.0.2.1", "host": "nas.local"},
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from fastapi import FastAPI
 
 from api.errors import ApiError, add_handlers, not_found
-from btc_core.errors import DatabaseError, DataError, InputError, UnknownNameError
+from btc_core.errors import BtcError, DatabaseError, DataError, InputError, UnknownNameError
 
 
 async def answer_to(error):
@@ -33,7 +33,8 @@ async def answer_to(error):
         (asyncpg.QueryCanceledError("canceling SELECT secret"), 503, "too_slow"),
         (not_found("No such backtest."), 404, "not_found"),
         (ApiError(418, "teapot", "short and stout"), 418, "teapot"),
-        (KeyError("/home/somebody/secret"), 500, "internal_error"),
+        (asyncpg.CharacterNotInRepertoireError("invalid byte secret"), 422, "invalid_input"),
+        (BtcError("/home/somebody/secret"), 500, "internal_error"),
     ],
 )
 async def test_each_kind_has_its_status(error, status, word):

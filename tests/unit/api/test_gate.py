@@ -1,4 +1,6 @@
-"""What comes through the gate: sizes, rates, headers."""
+"""What comes through the gate: sizes, rates, headers; and what does not: the inside of a fault."""
+
+import logging
 
 import httpx
 import pytest
@@ -23,9 +25,9 @@ async def echo(scope, receive, send):
     await send({"type": "http.response.body", "body": str(n_bytes).encode()})
 
 
-def client(*, host="192.0.2.1", **config):
+def client(*, host="192.0.2.1", app=echo, **config):
     """Return a client that comes from an address."""
-    gate = Gate(echo, ApiConfig(**config), Figures(lambda: 0))
+    gate = Gate(app, ApiConfig(**config), Figures(lambda: 0))
     return httpx.AsyncClient(transport=httpx.ASGITransport(gate, client=(host, 1)), base_url="http://test")
 
 
@@ -91,3 +93,38 @@ async def test_a_header_of_the_answer_itself_stays():
     gate = Gate(own, ApiConfig(), Figures(lambda: 0))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(gate), base_url="http://test") as http:
         assert (await http.get("/")).headers.get_list("content-security-policy") == ["sandbox"]
+
+
+async def test_a_fault_is_an_answer_and_a_line_without_its_inside(caplog):
+    """Not its words, not the way to it: both may hold SQL, paths and addresses. --debug shows them."""
+
+    async def fail(scope, receive, send):
+        raise KeyError("/home/somebody: SELECT secret")
+
+    caplog.set_level(logging.INFO)
+    async with client(app=fail) as http:
+        answer = await http.get("/")
+    assert (answer.status_code, answer.json()["error"]) == (500, "internal_error")
+    said = [record for record in caplog.records if record.name == "api.gate"]
+    assert [(record.getMessage(), record.kind, record.exc_info) for record in said] == [
+        ("a request failed", "KeyError", None)
+    ]
+
+
+async def test_an_answer_that_breaks_off_is_not_ended_in_order(caplog):
+    """A file without its end must not look whole: the server cuts the connection where nothing more is said."""
+
+    async def fail(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"one", "more_body": True})
+        raise KeyError("secret")
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    gate = Gate(fail, ApiConfig(), Figures(lambda: 0))
+    await gate({"type": "http", "path": "/", "headers": [], "client": ("::1", 1)}, None, send)
+    assert [message.get("more_body") for message in sent] == [None, True]
+    assert caplog.records[-1].kind == "KeyError"
