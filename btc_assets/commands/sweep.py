@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -21,15 +22,17 @@ from btc_assets.commands.options import (
 )
 from btc_assets.commands.output import answer, progress, table
 from btc_assets.decisions import completeness_of
+from btc_assets.sweep_page import sweep_page
 from btc_core.errors import InputError
 from btc_core.model.backtest import BacktestConfig
 from btc_core.model.interval import Interval
-from btc_core.model.timerange import TimeRange, format_time
+from btc_core.model.timerange import TimeRange, floor_minute, format_time
 from btc_core.sweep import SORTS, Grid
 from btc_core.sweep_trial import Trial
 from btc_core.sweep_verdict import Verdict
 from btc_core.walk_forward import Walked, parse_walk
 from btc_store.frames import open_frames
+from btc_store.kept_trials import finish
 from btc_store.settings import Settings
 from btc_store.sweep_run import Sweep, SweepRequest, plan_sweep, prepare_sweep, run_sweep
 
@@ -91,6 +94,11 @@ def _intervals(ctx: click.Context, param: click.Parameter, text: str) -> list[In
 )
 @click.option("--anchored", is_flag=True, help="With --walk-forward: every training begins where the range does.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Another number, another draw.")
+@click.option(
+    *("--report", "report_file"),
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a page with heat maps to this file, HTML that needs no network; it is replaced where it exists.",
+)
 @json_option
 @pass_settings
 def sweep(
@@ -108,6 +116,7 @@ def sweep(
     seed: int,
     walk: str | None,
     anchored: bool,
+    report_file: Path | None,
     as_json: bool,
     **rules: float | str | None,
 ) -> None:
@@ -126,27 +135,39 @@ def sweep(
         intervals=tuple(interval.label for interval in intervals),
         parameters=parameters,
         start=start,
-        end=TimeRange(start, end or settings.now()).end,
+        end=TimeRange(start, end or floor_minute(settings.now())).end,
         draw=draw,
         seed=seed,
         walk=None if walk is None else parse_walk(walk, is_anchored=anchored),
         config=msgspec.structs.replace(settings.config.backtest, **given),
     )
-    found = _run(settings, request, sort=sort)
-    answer(_value(found, top), as_json=as_json, text=_text(found, top))
+    with backtest.whole_file(report_file) as write:
+        found = _run(settings, request, sort=sort, top=top)
+        if report_file is not None:
+            write(sweep_page(found))
+    written, text = ({}, "") if report_file is None else ({"report": str(report_file)}, f"\nreport: {report_file}")
+    answer({**_value(found, top), **written}, as_json=as_json, text=_text(found, top) + text)
     if not found.is_whole:
         n, of = found.n_finished, found.prepared.n_trials
-        click.echo(f"interrupted: {n:,} of {of:,} trials are finished, and kept; the same command goes on", err=True)
+        # Without an end the same command would mean another range: it ends when it is given.
+        how = "" if end else f" with --end {request.end:%Y-%m-%dT%H:%MZ}"
+        said = f"interrupted: {n:,} of {of:,} trials are finished, and kept; the same command{how} goes on"
+        click.echo(said, err=True)
         click.get_current_context().exit(_INTERRUPTED)
 
 
-def _run(settings: Settings, request: SweepRequest, *, sort: str) -> Sweep:
-    """Try everything that is not finished yet. Ctrl-C before the first trial is finished is the command's end."""
+def _run(settings: Settings, request: SweepRequest, *, sort: str, top: int) -> Sweep:
+    """Try everything that is not finished yet, and store what was found.
+
+    Ctrl-C before the first trial is finished is the command's end.
+    """
     plan = plan_sweep(request)
     with open_frames(settings.database_url) as frames:
         prepared = prepare_sweep(frames, plan, rule=completeness_of(settings.config))
         with progress(request.strategy, total=prepared.n_trials) as advance:
             found = run_sweep(frames, prepared, sort=sort, n_threads=os.cpu_count() or 1, advance=advance)
+        if found.is_whole:
+            finish(frames, prepared.fingerprint, _value(found, top))
     if found.best is None:
         raise KeyboardInterrupt
     return found

@@ -2,12 +2,14 @@
 
 import json
 import random
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from benchmarks.one_pass import query
 from btc_assets.commands import backtest, sweep
 from btc_core.model.timerange import TimeRange
 from btc_core.plugins import add_folder, plugin_names
@@ -55,8 +57,8 @@ def run(settings_for, database_url):
             store_minutes(opened, symbol, made_minutes(HISTORY, random.Random(symbol), n_gaps=6))
     settings = settings_for(database_url, BTC_SYMBOLS="BTC,ETH")
 
-    def invoke(command, *args):
-        return CliRunner().invoke(command, [*args, "--start", SINCE, "--end", "2024-06-09"], obj=settings)
+    def invoke(command, *args, end=("--end", "2024-06-09")):
+        return CliRunner().invoke(command, [*args, "--start", SINCE, *end], obj=settings)
 
     return invoke
 
@@ -139,3 +141,45 @@ def test_ctrl_c_prints_what_is_finished_and_says_so(run, impatient):
     assert 40 < answer["n_finished"] < 80
     assert len(answer["trials"]) == 20
     assert f"interrupted: {answer['n_finished']} of 1,000 trials are finished, and kept" in said.stderr
+
+
+def test_a_report_is_one_file_with_its_maps(run, tmp_path):
+    """It appears when it is complete; a place that cannot be written is refused before anything is tried."""
+    asked = ("--symbol", "BTC", "--interval", "1h", "--strategy", "ma", "--param", "period=5:20:5")
+    file = tmp_path / "sweep.html"
+    said = run(sweep.COMMAND, *asked, "--report", str(file), "--json")
+    assert said.exit_code == 0, said.output
+    assert json.loads(said.stdout)["report"] == str(file)
+    assert 'class="months"' in file.read_text(encoding="utf-8")
+    assert [path.name for path in tmp_path.iterdir() if "sweep.html" in path.name] == ["sweep.html"]
+    refused = run(sweep.COMMAND, *asked, "--report", str(tmp_path / "away" / "sweep.html"))
+    assert refused.exit_code != 0
+    assert "expected a place where a file can be written" in str(refused.exception)
+
+
+def sweeps(url):
+    """Return the stored sweeps: how many trials each has, and what it found."""
+    with open_frames(url) as frames:
+        return query(frames, "SELECT n_trials, results::text AS results FROM sweeps").rows()
+
+
+def test_what_was_found_is_stored(run, database_url):
+    """As --json says it; asked again, the same row."""
+    asked = ("--symbol", "BTC", "--interval", "1h", "--strategy", "ma", "--param", "period=5:20:5", "--json")
+    for _ in range(2):
+        said = json.loads(run(sweep.COMMAND, *asked).stdout)
+        ((n_trials, results),) = sweeps(database_url)
+        assert (n_trials, json.loads(results)) == (4, said)
+
+
+def test_after_ctrl_c_without_an_end_the_command_to_go_on_with_names_it(run, impatient, database_url):
+    """Without an end the range ends now, which is another one a minute later: what is kept would not be found."""
+    asked = ("--symbol", "BTC", "--interval", "1h", "--strategy", impatient, "--param", "n=1:70:1", "--json")
+    said = run(sweep.COMMAND, *asked, end=())
+    assert said.exit_code == 130
+    (end,) = re.findall(r"the same command with (--end \S+) goes on", said.stderr)
+    n_kept = json.loads(said.stdout)["n_finished"]
+    again = run(sweep.COMMAND, *asked, end=tuple(end.split()))
+    # It is interrupted once more, by the trial that was not finished: further on than before.
+    assert json.loads(again.stdout)["n_finished"] >= n_kept
+    assert len(sweeps(database_url)) == 1
