@@ -4,12 +4,11 @@ Heat maps of each market, the best with its neighbours, and of a walk-forward th
 """
 
 from collections.abc import Sequence
-from importlib.resources import files
 
 import msgspec
 
 from btc_assets.report.figures import UNDEFINED
-from btc_assets.report.html import Html, element, table
+from btc_assets.report.html import Html, document, element, table
 from btc_core.model.timerange import format_time
 from btc_core.parameters import Number
 from btc_core.sweep_heat import Heat, heat_of
@@ -21,7 +20,6 @@ from btc_store.sweep_run import Sweep
 
 # More cells are too small to be read, more markets too many to be looked at.
 MOST_CELLS, MOST_MARKETS, MOST_TRIALS = (40, 24), 24, 30
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _WIDTH, _HEIGHT, _MARGIN, _TOP = 700.0, 220.0, 40.0, 16.0
 
 
@@ -29,19 +27,9 @@ def sweep_page(found: Sweep) -> str:
     """Return a page about a sweep of which something is finished; the same sweep gives the same bytes."""
     request = found.prepared.plan.request
     title = f"sweep of {request.strategy} on {', '.join(request.symbols)}, {', '.join(request.intervals)}"
-    style = files("btc_assets.report").joinpath("style.css").read_text(encoding="utf-8")
-    head = element(
-        "head",
-        Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        Html(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
-        Html('<meta name="color-scheme" content="light dark">'),
-        element("title", title),
-        element("style", Html(style)),
-    )
     walk = [] if found.walked is None else [_walk(found, found.walked)]
     main = element("main", *walk, _best(found), *_markets(found))
-    body = element("body", _header(found, title), main, _footer())
-    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+    return document(title, _header(found, title), main, _footer())
 
 
 def _header(found: Sweep, title: str) -> Html:

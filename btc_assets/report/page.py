@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from importlib.resources import files
 
 import msgspec
 import numpy as np
@@ -11,7 +10,7 @@ import polars as pl
 
 from btc_assets.report import charts
 from btc_assets.report.figures import UNDEFINED, figure_groups, shown_figure
-from btc_assets.report.html import Html, element, joined, table
+from btc_assets.report.html import Html, document, element, joined, table
 from btc_core.confidence import bootstrap
 from btc_core.curve import drawdowns, monthly_returns, rolling_sharpe
 from btc_core.metrics import Floats, Times, daily_equity, daily_returns, sharpe
@@ -29,7 +28,6 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 SEED = 1
 # The months' colours are full at this return.
 _FULL = 0.25
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,18 +55,8 @@ def page(backtests: Sequence[Backtest], market: Market) -> str:
     """
     request = backtests[0].request
     title = f"{request.strategy.name} on {request.symbol}, {', '.join(b.request.interval.label for b in backtests)}"
-    style = files("btc_assets.report").joinpath("style.css").read_text(encoding="utf-8")
-    head = element(
-        "head",
-        Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        Html(f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'),
-        Html('<meta name="color-scheme" content="light dark">'),
-        element("title", title),
-        element("style", Html(style)),
-    )
     sections = [_section(backtest, market) for backtest in backtests]
-    body = element("body", _header(backtests, market), element("main", *sections), _footer())
-    return f"<!doctype html>\n{element('html', head, body, lang='en')}\n"
+    return document(title, _header(backtests, market), element("main", *sections), _footer())
 
 
 def _header(backtests: Sequence[Backtest], market: Market) -> Html:
