@@ -1,7 +1,6 @@
 """The assets ``decisions/<strategy>``: what each configured strategy said at every candle's close."""
 
 import time
-from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -14,13 +13,12 @@ from btc_assets.pictures import MOST_POINTS, picture_of_decisions
 from btc_assets.reporting import describe
 from btc_core.across import reached
 from btc_core.config import Config
-from btc_core.decide import Completeness
 from btc_core.indicator import with_indicators
 from btc_core.model.interval import Interval, parse_interval
 from btc_core.model.timerange import TimeRange
 from btc_core.strategy import NamedStrategy, load_strategy
 from btc_core.version import CODE_VERSION
-from btc_store.derive import Provenance, Written, derive_decisions, read_around
+from btc_store.derive import Provenance, Written, completeness_of, derive_decisions, read_around
 from btc_store.frames import Frames
 from resources.progress import Progress
 from resources.timescale import Timescale
@@ -29,13 +27,6 @@ from resources.timescale import Timescale
 def decisions_key(strategy: str) -> dg.AssetKey:
     """Return the asset key of a strategy's decisions."""
     return dg.AssetKey(["decisions", strategy])
-
-
-def completeness_of(config: Config) -> Completeness:
-    """Return the configured rule for candles with missing minutes."""
-    return Completeness(
-        min_completeness=config.decisions.min_completeness, wait=timedelta(minutes=config.decisions.wait_minutes)
-    )
 
 
 def build_decisions(config: Config, partitions: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:

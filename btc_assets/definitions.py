@@ -12,6 +12,7 @@ from btc_assets.decisions import build_decisions, completeness_of, decisions_key
 from btc_assets.freshness import with_freshness
 from btc_assets.funding import FUNDING_JOB, FUNDING_KEY, build_funding
 from btc_assets.indicators import build_indicators, indicators_by_interval, indicators_key
+from btc_assets.paper import build_paper, paper_key
 from btc_assets.partitions import build_partitions
 from btc_assets.prune import PRUNE_JOB, build_prune_job
 from btc_assets.quality import COMPLETE, build_checks, build_present_results, keys_of_turn, place_checks
@@ -45,17 +46,17 @@ def build_definitions(settings: Settings, progress: Progress | None = None) -> d
         logger.error("strategy left out", extra={"file": error.file, "fault": error.fault})
     partitions = build_partitions(config)
     candles, indicators = build_candles(config, partitions), build_indicators(config, partitions)
-    decisions = build_decisions(config, partitions)
+    decisions, paper = build_decisions(config, partitions), build_paper(config, partitions)
     placed = place_checks(config, load_checks(config.quality))
     every_run, daily = keys_of_turn(placed, Turn.EVERY_RUN), keys_of_turn(placed, Turn.DAILY)
     guards = [key for interval in config.derived_intervals for key in _guards(config, interval)]
     # An asset brings all its checks along: those of once a day stay out.
-    derived = dg.AssetSelection.assets(candles, indicators, *decisions).without_checks()
+    derived = dg.AssetSelection.assets(candles, indicators, *decisions, *paper).without_checks()
     derived |= dg.AssetSelection.checks(*guards, *every_run)
     derive = dg.define_asset_job(
         DERIVE_JOB,
         selection=derived,
-        description="Candles, indicators and decisions of the touched months; the tag btc/touched says what changed.",
+        description="Candles, indicators, decisions and accounts of the touched months; btc/touched says what changed.",
     )
     quality = dg.define_asset_job(
         QUALITY_JOB,
@@ -76,7 +77,7 @@ def build_definitions(settings: Settings, progress: Progress | None = None) -> d
         serves=served(config),
     )
     daily_intervals = {interval.label for key in daily for interval in placed[key].intervals}
-    assets = [build_minutes(partitions), candles, indicators, *decisions, *build_backtests(config, partitions)]
+    assets = [build_minutes(partitions), candles, indicators, *decisions, *paper, *build_backtests(config, partitions)]
     assets.append(build_funding(config, partitions))
     funding = dg.define_asset_job(FUNDING_JOB, selection=[FUNDING_KEY], description="Funding rates, terms of coins.")
     if settings.clock == ClockScale():
@@ -112,8 +113,9 @@ def _hanging_on(config: Config, interval: Interval) -> list[dg.AssetKey]:
     if interval in indicators_by_interval(config):
         keys.append(indicators_key(interval.label))
     return keys + [
-        decisions_key(name)
+        key(name)
         for name, entry in config.strategies.items()
+        for key in (decisions_key, paper_key)
         if interval.label in entry.intervals or interval in load_strategy(name, entry.parameters).also
     ]
 

@@ -16,10 +16,13 @@ from btc_core.config import Config
 from btc_core.model.interval import Interval
 from btc_core.model.timerange import TimeRange
 from btc_core.partitions import Partition, month_key, month_range
+from btc_core.strategy import load_strategy
 from btc_store import checks as stored
 from btc_store.checks import COMPLETE, PlacedCheck, Result
+from btc_store.derive import completeness_of
 from btc_store.evidence import EvidenceReader
 from btc_store.frames import Frames
+from btc_store.parity import differences
 from resources.exchange_candles import ExchangeCandles
 from resources.progress import Progress
 from resources.timescale import Timescale
@@ -112,7 +115,11 @@ def evaluate(
         coins = dict(frames.read("read_coins").rows())
         return exchange.candles(coins.get(symbol, config.coin_of(symbol)), interval, span)
 
-    reader = EvidenceReader(frames=frames, symbol=symbol, now=now, began=began, fetch=fetch)
+    def replay(interval: Interval, span: TimeRange, strategy: str) -> pl.DataFrame:
+        named = load_strategy(strategy, config.strategies[strategy].parameters)
+        return differences(frames, symbol, interval, span, named, rule=completeness_of(config))
+
+    reader = EvidenceReader(frames=frames, symbol=symbol, now=now, began=began, fetch=fetch, replay=replay)
     for each, result in zip(placed.values(), stored.evaluate(reader, partition, list(placed.values())), strict=True):
         yield _evaluation(result, partition, blocking=each.check.rule.blocking)
 

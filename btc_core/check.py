@@ -54,6 +54,7 @@ class Source(StrEnum):
     WRITTEN_SINCE = "written_since"  # time: minutes written after the run began, so another run's affair
     NEWEST = "newest"  # time, is_import: the newest minute of the symbol, wherever it is; not the collector's
     EXCHANGE = "exchange"  # the exchange's own candles of the interval: time, open, high, low, close, volume, trades
+    PARITY = "parity"  # where live decisions differ from a backtest: btc_store.parity
     TABLES = "tables"  # name, n_bytes, n_rows, n_rows_day
 
 
@@ -109,6 +110,7 @@ class Check:
         kind: What its findings are in ``data_quality``; None: they are shown and not kept.
         parameters: What it is tuned by.
         reach: How far around a minute its verdict on it looks. After a change that far is judged again.
+        backward: How much of what is before a change is judged again with it.
         whole_days: Whether it judges days (UTC) as a whole.
         is_about_now: Whether it is about the present: past months have nothing to judge.
         turn: When it is made.
@@ -126,6 +128,7 @@ class Check:
     kind: str | None
     parameters: Mapping[str, Parameter] = field(default_factory=dict[str, Parameter])
     reach: Callable[[Parameters], timedelta] = _nothing_around
+    backward: Callable[[Parameters], timedelta] = _nothing_around
     whole_days: bool = False
     is_about_now: bool = False
     turn: Turn = Turn.DAILY
@@ -159,10 +162,15 @@ class NamedCheck:
         """How far around a minute the verdict on it looks."""
         return self.rule.reach(self.parameters)
 
-    @property
-    def word(self) -> str:
-        """The key under which a finding's details are this check's; empty where they are as a whole."""
-        return "" if self.rule.is_alone else self.name
+    def word_of(self, strategy: str) -> str:
+        """Return the key under which a finding's details are this check's; empty where they are as a whole.
+
+        Args:
+            strategy: Whose decisions were judged; empty where it is about none.
+        """
+        if self.rule.is_alone:
+            return ""
+        return f"{self.name}/{strategy}" if strategy else self.name
 
 
 def load_checks(overrides: Mapping[str, Mapping[str, object]] | None = None) -> list[NamedCheck]:

@@ -138,6 +138,27 @@ class ApiConfig(_Section, frozen=True):
                 raise ValueError(f"cors_origins: expected https://host or http://host:port, found {origin!r}")
 
 
+class PaperConfig(BacktestConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Terms of the paper accounts; what is left out is as in ``backtest``.
+
+    Attributes:
+        start: Since when they follow the decisions (its midnight); None: since they are opened.
+    """
+
+    start: date | None = None
+
+    @property
+    def terms(self) -> BacktestConfig:
+        """The terms alone."""
+        names = BacktestConfig.__struct_fields__
+        return BacktestConfig(**{name: getattr(self, name) for name in names})
+
+    @property
+    def start_time(self) -> datetime | None:
+        """Midnight of the first day."""
+        return self.start and datetime(self.start.year, self.start.month, self.start.day, tzinfo=UTC)
+
+
 class Config(_Section, frozen=True):
     """The whole of ``config.yaml``."""
 
@@ -152,6 +173,7 @@ class Config(_Section, frozen=True):
     quality: dict[str, dict[str, float | int]] = {}
     collector: CollectorConfig = CollectorConfig()
     backtest: BacktestConfig = BacktestConfig()
+    paper: PaperConfig = PaperConfig()
     api: ApiConfig = ApiConfig()
 
     def coin_of(self, symbol: str) -> str:
@@ -194,16 +216,25 @@ def parse_config(tree: object, *, symbols: tuple[str, ...] = ()) -> Config:
     if not isinstance(tree, dict):
         raise ConfigError(f"expected keys and values, found {type(tree).__name__}")
     try:
-        config = msgspec.convert(tree, Config)
+        config = msgspec.convert(_with_paper(tree), Config)
     except msgspec.ValidationError as error:
         raise ConfigError(_explain(str(error))) from None
     except InputError as error:
-        raise ConfigError(f"backtest: {error}") from None
+        section = "backtest or paper" if tree.get("paper") else "backtest"
+        raise ConfigError(f"{section}: {error}") from None
     if symbols:
         chosen = {name: config.symbols.get(name, SymbolConfig()) for name in symbols}
         config = msgspec.structs.replace(config, symbols=chosen)
     _check(config)
     return config
+
+
+def _with_paper(tree: dict[str, Any]) -> dict[str, Any]:
+    """Return a tree whose paper accounts have the terms of backtests where they state none."""
+    backtest, paper = tree.get("backtest") or {}, tree.get("paper") or {}
+    if not (isinstance(backtest, dict) and isinstance(paper, dict)):
+        return tree
+    return {**tree, "paper": {**backtest, **paper}}
 
 
 def _check(config: Config) -> None:

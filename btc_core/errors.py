@@ -9,6 +9,7 @@ BtcError
 │   ├── TimeError          text that is no time, or a range that is empty or reversed
 │   └── ImportFileError    a candle file that cannot be taken as it is
 ├── DatabaseError      the database is away, refuses us, or has another schema
+│   └── LockedError        somebody else holds a lock for longer than we wait
 ├── ExchangeError      the exchange did not answer, or something that cannot be used
 ├── SpoolError         candles cannot be kept on disk while the database is away
 └── DataError          the stored data do not allow what was asked
@@ -44,6 +45,18 @@ class ImportFileError(InputError):
 
 class DatabaseError(BtcError):
     """The database is away, refuses the connection or has another schema than expected."""
+
+
+class LockedError(DatabaseError):
+    """Somebody else holds a lock for longer than this connection waits.
+
+    Args:
+        symbol: Whose lock it is; None where it is about none.
+    """
+
+    def __init__(self, symbol: str | None = None) -> None:
+        self.symbol = symbol
+        super().__init__(f"another process works on {symbol or 'the same rows'} for longer than is waited for")
 
 
 class ExchangeError(BtcError):

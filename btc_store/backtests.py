@@ -19,6 +19,7 @@ from btc_core.model.interval import Interval
 from btc_core.model.timerange import MINUTE, TimeRange, format_time
 from btc_core.partitions import candles_closed_in
 from btc_core.simulator.simulate import Simulation, simulate
+from btc_core.step import State
 from btc_core.strategy import NamedStrategy
 from btc_core.version import CODE_VERSION
 from btc_store import backtest_rows
@@ -160,9 +161,7 @@ def _plan(frames: Frames, request: BacktestRequest) -> _Plan:
             f"no {request.interval} candle closes between {format_time(request.range_.start)} and "
             f"{format_time(request.range_.end)}: choose a longer range or a shorter interval"
         )
-    before = {other: strategy.look_back_at(other) + 1 for other in strategy.also}
-    before[request.interval] = max(strategy.look_back_in(request.interval), before.get(request.interval, 0))
-    wanted = [(owned.start, interval, n) for interval, n in before.items()]
+    wanted = warm_up_of(strategy, request.interval, owned)
     # Asked before the minutes are read: what is written meanwhile is newer.
     version = data_version(frames, request.symbol, request.range_, wanted)
     return _Plan(request=request, owned=owned, wanted=wanted, version=version)
@@ -259,23 +258,70 @@ def _compute(
     return backtest
 
 
+def warm_up_of(strategy: NamedStrategy, interval: Interval, owned: TimeRange) -> list[Wanted]:
+    """Return which candles a strategy looks at before a range of candles of an interval (open times)."""
+    before = {other: strategy.look_back_at(other) + 1 for other in strategy.also}
+    before[interval] = max(strategy.look_back_in(interval), before.get(interval, 0))
+    return [(owned.start, each, n) for each, n in before.items()]
+
+
+def decide_over(
+    frames: Frames,
+    symbol: str,
+    interval: Interval,
+    strategy: NamedStrategy,
+    *,
+    owned: TimeRange,
+    minutes: pl.DataFrame,
+    start: datetime,
+    rule: Completeness,
+    before: float = 0.0,
+    state: State | None = None,
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Decide on a range of candles as history is decided on; returns positions, decisions and skipped candles.
+
+    Args:
+        frames: The database: what is known of absent minutes.
+        symbol: Whose candles.
+        interval: Theirs.
+        strategy: Who decides.
+        owned: Open times of the candles.
+        minutes: Of the range, and of what is looked at before it.
+        start: Where those begin.
+        rule: When a candle with missing minutes is decided on.
+        before: The exposure before the range.
+        state: Of a strategy with steps, the state before it.
+    """
+    candles = candles_from(minutes, interval, start, owned.end)
+    return decide(
+        candles,
+        strategy,
+        interval,
+        others={other: candles_from(minutes, other, start, other.floor(owned.end)) for other in strategy.also},
+        no_trade=read_no_trade(frames, symbol, interval, candles),
+        rule=rule,
+        since=owned.start,
+        before=before,
+        state=state,
+        # History waits for nothing: what is missing now stays missing.
+        now=owned.end + rule.wait + timedelta(microseconds=1),
+    )
+
+
 def _decide(
     frames: Frames, plan: _Plan, minutes: pl.DataFrame, start: datetime, rule: Completeness
 ) -> tuple[pl.DataFrame, pl.DataFrame, int]:
     """Return positions, decisions and the number of skipped candles."""
-    request, end = plan.request, plan.owned.end
-    candles = candles_from(minutes, request.interval, start, end)
-    positions, decisions, skipped = decide(
-        candles,
-        request.strategy,
+    request = plan.request
+    positions, decisions, skipped = decide_over(
+        frames,
+        request.symbol,
         request.interval,
-        others={other: candles_from(minutes, other, start, other.floor(end)) for other in request.strategy.also},
-        no_trade=read_no_trade(frames, request.symbol, request.interval, candles),
+        request.strategy,
+        owned=plan.owned,
+        minutes=minutes,
+        start=start,
         rule=rule,
-        since=plan.owned.start,
-        before=0.0,
-        # History waits for nothing: what is missing now stays missing.
-        now=request.range_.end + rule.wait + timedelta(microseconds=1),
     )
     newest = plan.version.newest
     decisions = decisions.with_columns(data_revision=pl.lit(newest, minutes.schema["time"]))

@@ -57,7 +57,8 @@ class PlacedCheck:
         if rule.is_about_now:
             return [TimeRange(EPOCH, now + _DAY)] if now in partition.month else []
         spans = minutes_of(partition) if rule.subject == Subject.MINUTES else partition.spans(interval, now=now)
-        around = [TimeRange(span.start - reach, span.end + reach) for span in spans]
+        before = reach + rule.backward(self.check.parameters)
+        around = [TimeRange(span.start - before, span.end + reach) for span in spans]
         return merge_ranges([_days(span) for span in around] if rule.whole_days else around)
 
 
@@ -91,12 +92,15 @@ def place_checks(config: Config, checks: Sequence[NamedCheck]) -> list[PlacedChe
 def evaluate(reader: EvidenceReader, partition: Partition, placed: Sequence[PlacedCheck]) -> list[Result]:
     """Make checks in one partition and keep their findings; return a result for each, in their order.
 
-    A result speaks of the whole month: of what was looked at now, and of what is open since earlier looks.
+    A result speaks of the whole month: of what was looked at now, and of what is open since earlier looks; that of a
+    check which looks back from a change, of the time before the month too.
     """
     scopes = [each.scopes(partition, reader.now) for each in placed]
     asked_for = [scope for each in scopes for scope in each]
     others = [each.check for each, asked in zip(placed, scopes, strict=True) if not asked]
-    verdicts, still_open = judge(reader, asked_for, within=partition.month, others=others)
+    since = min([_since(each, partition) for each in placed], default=partition.month.start)
+    spoken_of = TimeRange(since, partition.month.end)
+    verdicts, still_open = judge(reader, asked_for, within=spoken_of, others=others)
     # Where nothing was asked there is a result too: a check that a run has planned and not made is shown as skipped,
     # over its earlier result.
     return [
@@ -177,7 +181,9 @@ def _result(placed: PlacedCheck, partition: Partition, verdicts: Sequence[Verdic
     if rule.kind is None:
         found = pl.concat([pl.DataFrame(schema=FINDING_SCHEMA), *(verdict.found for verdict in verdicts)])
     else:
-        found = _own(still_open, placed)
+        since = _since(placed, partition)
+        touches = pl.col("end_time").is_null() | (pl.col("end_time") > since)
+        found = _own(still_open.filter(touches), placed)
     bad = found.filter(pl.col("severity") != "info")
     text, figures = (rule.summarise or summarise)(found)
     return Result(
@@ -189,6 +195,11 @@ def _result(placed: PlacedCheck, partition: Partition, verdicts: Sequence[Verdic
         figures={"looked at": sum(verdict.n_seen for verdict in verdicts), **figures},
         table=_alike(_rows(found.tail(_most_rows(placed.check, partition)), partition.symbol)),
     )
+
+
+def _since(placed: PlacedCheck, partition: Partition) -> datetime:
+    """Return from when on a check speaks of open findings in a partition."""
+    return partition.month.start - placed.check.rule.backward(placed.check.parameters)
 
 
 def _most_rows(check: NamedCheck, partition: Partition) -> int:
@@ -219,7 +230,7 @@ def _own(still_open: pl.DataFrame, placed: PlacedCheck) -> pl.DataFrame:
     rows = [
         (start, end, json.dumps(told), severity)
         for start, end, details, severity in mine.select(FINDING_SCHEMA.names()).iter_rows()
-        if (told := _told(json.loads(details), check.word)) is not None
+        if (told := _told(json.loads(details), check.word_of(placed.strategy))) is not None
     ]
     return pl.DataFrame(rows, schema=FINDING_SCHEMA, orient="row")
 

@@ -13,6 +13,7 @@ import msgspec
 import polars as pl
 
 from btc_core.across import Others, needed
+from btc_core.config import Config
 from btc_core.decide import Completeness, decide
 from btc_core.indicator import NamedIndicator, with_indicators
 from btc_core.model.interval import ONE_MINUTE, Interval
@@ -55,12 +56,19 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
-class _Word:
+class Word:
     """A decision that was made: on which candle, the exposure that it left, and the state of a rule of steps."""
 
     time: datetime
     exposure: float
     state: State | None
+
+
+def completeness_of(config: Config) -> Completeness:
+    """Return the configured rule for candles with missing minutes."""
+    return Completeness(
+        min_completeness=config.decisions.min_completeness, wait=timedelta(minutes=config.decisions.wait_minutes)
+    )
 
 
 def derive_candles(frames: Frames, symbol: str, spans: Spans) -> dict[Interval, Written]:
@@ -199,8 +207,8 @@ def _decide_span(
     by: Provenance,
 ) -> Written:
     stream, look_back = (symbol, interval.label, strategy.name), strategy.look_back_in(interval)
-    newest = _newest_word(frames, stream)
-    earlier = newest if newest is None or newest.time < span.start else _newest_word(frames, stream, span.start)
+    newest = newest_word(frames, stream)
+    earlier = newest if newest is None or newest.time < span.start else newest_word(frames, stream, span.start)
     before = earlier.exposure if earlier else 0.0
     reach, n_read = strategy.reach_in(interval) + 1, -1
     while True:
@@ -247,20 +255,20 @@ def _read_others(
     }
 
 
-def _newest_word(frames: Frames, stream: tuple[str, str, str], before: datetime = NEVER) -> _Word | None:
+def newest_word(frames: Frames, stream: tuple[str, str, str], before: datetime = NEVER) -> Word | None:
     """Return the newest live decision that opens before a time, if there is one."""
     rows = frames.read("newest_decision", *stream, before).rows()
     if not rows:
         return None
     time, exposure, state = rows[0]
-    return _Word(time, exposure, None if state is None else msgspec.json.decode(state, type=dict[str, float]))
+    return Word(time, exposure, None if state is None else msgspec.json.decode(state, type=dict[str, float]))
 
 
-def _agrees(frames: Frames, stream: tuple[str, str, str], positions: pl.DataFrame, newest: _Word | None) -> bool:
+def _agrees(frames: Frames, stream: tuple[str, str, str], positions: pl.DataFrame, newest: Word | None) -> bool:
     """Return whether what is stored after the last position rests on the same exposure and state; or nothing is."""
     state = positions[STATE][-1] if STATE in positions.columns else None
-    last = _Word(positions["time"][-1], positions["exposure"][-1], state)
-    return newest is None or newest.time <= last.time or _newest_word(frames, stream, last.time + _INSTANT) == last
+    last = Word(positions["time"][-1], positions["exposure"][-1], state)
+    return newest is None or newest.time <= last.time or newest_word(frames, stream, last.time + _INSTANT) == last
 
 
 def _with_revision(

@@ -17,6 +17,8 @@ _CANDLES_OF = "candles/"
 _NEAR = timedelta(days=7)
 _LAST = datetime.max.replace(tzinfo=UTC) - _NEAR
 
+# Decides anew what was decided live on an interval's candles that open in a range, and compares (btc_store.parity).
+Replay = Callable[[Interval, TimeRange, str], pl.DataFrame]
 # Asks the exchange for its own candles of an interval that open in a range.
 Fetch = Callable[[Interval, TimeRange], pl.DataFrame]
 
@@ -40,6 +42,7 @@ class EvidenceReader:
         now: The present instant of the market.
         began: When the run began, by real time; None: there is no run behind this one that would derive later minutes.
         fetch: How the exchange is asked; None: not at all.
+        replay: How live decisions are held against a backtest; None: not at all.
     """
 
     frames: Frames
@@ -47,6 +50,7 @@ class EvidenceReader:
     now: datetime
     began: datetime | None = None
     fetch: Fetch | None = None
+    replay: Replay | None = None
     _minutes: dict[TimeRange, pl.DataFrame] = field(default_factory=dict[TimeRange, pl.DataFrame])
     _known: dict[tuple[str, Wanted], pl.DataFrame] = field(default_factory=dict[tuple[str, Wanted], pl.DataFrame])
 
@@ -137,6 +141,11 @@ def _exchange(reader: EvidenceReader, wanted: Wanted) -> pl.DataFrame:
     return reader.fetch(wanted.interval, wanted.span)
 
 
+def _parity(reader: EvidenceReader, wanted: Wanted) -> pl.DataFrame:
+    assert reader.replay is not None, "who makes daily checks says how decisions are made again"
+    return reader.replay(wanted.interval, wanted.span, wanted.strategy)
+
+
 _READERS: Mapping[Source, Callable[[EvidenceReader, Wanted], pl.DataFrame]] = {
     Source.CANDLES: _candles,
     Source.INDICATORS: _indicators,
@@ -148,5 +157,6 @@ _READERS: Mapping[Source, Callable[[EvidenceReader, Wanted], pl.DataFrame]] = {
     Source.WRITTEN_SINCE: _written_since,
     Source.NEWEST: _newest,
     Source.EXCHANGE: _exchange,
+    Source.PARITY: _parity,
     Source.TABLES: lambda reader, _wanted: reader.frames.read("table_growth", reader.now),
 }

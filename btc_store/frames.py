@@ -4,16 +4,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import adbc_driver_manager
 import adbc_driver_postgresql.dbapi
 import msgspec
 import polars as pl
 
+from btc_core.errors import LockedError
 from btc_core.model.interval import Interval
 from btc_core.model.timerange import TimeRange
 from btc_store.connection import explain_text
 from btc_store.statements import statement
+
+# Seconds for a connection. A server whose machine has gone answers nothing, and no statement of ours ends by itself:
+# after 30 s without traffic it is asked every 10 s, and after three of those it is gone.
+_LIMITS = {"connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+_LOCK_NOT_AVAILABLE = "canceling statement due to lock timeout"
 
 # So many rows are what the planner expects of a table that it knows nothing of.
 SMALL = 500
@@ -41,14 +48,22 @@ class Frames:
         self._locked: set[str] = set()
 
     def lock(self, symbol: str) -> None:
-        """Let nobody else derive a symbol until the transaction ends; asked again, it is held already."""
-        if symbol not in self._locked:
+        """Let nobody else derive a symbol until the transaction ends; asked again, it is held already.
+
+        Raises:
+            LockedError: If somebody holds it for longer than this connection waits.
+        """
+        if symbol in self._locked:
+            return
+        try:
             self.read("lock_symbol", symbol)
-            self._locked.add(symbol)
+        except LockedError:
+            raise LockedError(symbol) from None
+        self._locked.add(symbol)
 
     def read(self, name: str, *values: Value) -> pl.DataFrame:
         """Return what a statement answers."""
-        with self._connection.cursor() as cursor:
+        with self._connection.cursor() as cursor, _locks_told():
             cursor.execute(statement(name), _bound(values))
             return cursor.fetch_polars()
 
@@ -71,7 +86,7 @@ class Frames:
                 given += f"{table} AS MATERIALIZED ({_rows_of(frame, len(told))}), "
         # The driver does not count the rows of a statement with parameters, so PostgreSQL does.
         counted = f"WITH {given}written AS ({statement(name)} RETURNING 1) SELECT count(*) FROM written"  # noqa: S608  # our own files
-        with self._connection.cursor() as cursor:
+        with self._connection.cursor() as cursor, _locks_told():
             cursor.execute(counted, _bound(told))
             return int(cursor.fetch_polars().item())
 
@@ -115,14 +130,18 @@ class Frames:
 
 
 @contextmanager
-def open_frames(url: str) -> Iterator[Frames]:
+def open_frames(url: str, *, lock_seconds: float | None = None) -> Iterator[Frames]:
     """Open a connection for frames for the time of a ``with`` block.
+
+    Args:
+        url: Of the database.
+        lock_seconds: How long a lock is waited for, real time; None: as long as it takes.
 
     Raises:
         DatabaseError: If the database is away, refuses us, or has another schema.
     """
     try:
-        connection: Any = adbc_driver_postgresql.dbapi.connect(_with_timeout(url))
+        connection: Any = adbc_driver_postgresql.dbapi.connect(_with_limits(url, lock_seconds))
     except adbc_driver_manager.Error as error:
         raise explain_text(_message(error), error.sqlstate, url) from error
     try:
@@ -151,8 +170,22 @@ def _rows_of(frame: pl.DataFrame, n: int) -> str:
     return f"SELECT * FROM json_to_recordset(${n}::json) AS told ({columns})"  # noqa: S608  # names and types alone
 
 
-def _with_timeout(url: str) -> str:
-    return url + ("&" if "?" in url else "?") + "connect_timeout=10"
+def _with_limits(url: str, lock_seconds: float | None) -> str:
+    """Return an address with how long is waited: for the server, for one that has vanished, for a lock."""
+    limits = _LIMITS if lock_seconds is None else {**_LIMITS, "options": f"-c lock_timeout={lock_seconds * 1000:.0f}"}
+    return url + ("&" if "?" in url else "?") + urlencode(limits, quote_via=quote)
+
+
+@contextmanager
+def _locks_told() -> Iterator[None]:
+    """Tell a lock that was waited for in vain from other errors."""
+    try:
+        yield
+    # A statement may fail as its rows are fetched: then the driver's error has come through Polars, as text.
+    except (adbc_driver_manager.Error, pl.exceptions.ComputeError) as error:
+        if _LOCK_NOT_AVAILABLE in str(error):
+            raise LockedError from error
+        raise
 
 
 def _is_interrupted(error: adbc_driver_manager.Error) -> bool:

@@ -102,7 +102,7 @@ class Seen:
 
 def served(config: Config) -> str:
     """Return a name of all that is derived and checked by a configuration: two that are equal do the same."""
-    parts = (config.intervals, config.indicators, config.strategies, config.decisions, config.quality)
+    parts = (config.intervals, config.indicators, config.strategies, config.decisions, config.quality, config.paper)
     told = msgspec.json.encode((CODE_VERSION, sorted(config.symbols), config.history_start, *parts), order="sorted")
     return hashlib.sha256(told).hexdigest()[:16]
 

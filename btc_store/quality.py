@@ -178,4 +178,8 @@ def _keep(frames: Frames, symbol: str, verdicts: Sequence[Verdict]) -> None:
 
 def _about(scope: Scope) -> Mapping[str, str]:
     """Return what tells the findings of a check from others."""
-    return {"interval": scope.interval.label, "kind": scope.check.rule.kind or "", "word": scope.check.word}
+    return {
+        "interval": scope.interval.label,
+        "kind": scope.check.rule.kind or "",
+        "word": scope.check.word_of(scope.strategy),
+    }

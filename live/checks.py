@@ -1,6 +1,6 @@
-"""The checks of what was derived, behind the decisions: those of every run, in the Dagster lane's own words."""
+"""The checks of what was derived, behind decisions and accounts: those of every run, in the Dagster lane's words."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
 from btc_core.check import Subject
@@ -11,6 +11,7 @@ from btc_store.evidence import EvidenceReader
 from btc_store.frames import Frames
 from btc_store.live_state import LiveSymbol, Look, Told
 from btc_store.outbox import Report, write_outbox
+from live.accounts import follow_due
 from live.plan import Plan
 from live.reports import check_report, minutes_report, partition_of
 
@@ -21,13 +22,16 @@ _INSTANT = timedelta(microseconds=1)
 _EVER = datetime.max.replace(tzinfo=UTC)
 
 
-def check(frames: Frames, plan: Plan, look: Look, *, now: datetime) -> str | None:
-    """Check what was derived and not checked of one symbol; return which, or None where everything is checked."""
+def check(frames: Frames, plan: Plan, look: Look, *, now: datetime, locked: Collection[str] = ()) -> str | None:
+    """Follow and check what was derived of one symbol and is not checked; return which, None where everything is."""
     for name in plan.symbols:
+        if name in locked:
+            continue
         known = look.state.symbols.get(name)
         # What was derived is closed: all of it is due.
         due = take_minutes(known.unchecked, dict.fromkeys(plan.intervals, _EVER)) if known else None
         if known and due:
+            follow_due(frames, plan, name, due, now=now)
             # What was written since the look has read it is derived, and checked, by the next one.
             began = look.state.through + _INSTANT if look.state.through else None
             reader = EvidenceReader(frames=frames, symbol=name, now=now, began=began)

@@ -16,7 +16,8 @@ from datetime import timedelta
 
 import asyncpg
 
-from btc_core.errors import DatabaseError
+from btc_core import paper
+from btc_core.errors import DatabaseError, LockedError
 from btc_core.partitions import month_range
 from btc_core.pending import Due
 from btc_store.connection import UNAVAILABLE, connect, explain
@@ -38,6 +39,8 @@ QUIET_SECONDS, CHECK_SECONDS = 0.5, 5.0
 # How long a market that runs faster than time is left alone after a derivation during which something came, real
 # seconds: its minutes come faster than they could be worked on one by one.
 FAST_CLOCK_SECONDS = 0.5
+# How long a lock is waited for, real seconds: who holds one may be stuck, and other symbols must not wait with its own.
+LOCK_SECONDS = 2.0
 # While the database is away: drawn from zero to a bound that doubles.
 BACKOFF_SECONDS, BACKOFF_MOST_SECONDS = 0.5, 15.0
 # How long a look may take to end once we are to stop. What it had not committed is done anew by the next one.
@@ -89,6 +92,7 @@ def warm_up(frames: Frames, plan: Plan, settings: Settings) -> None:
     month = month_range(settings.now() - timedelta(days=62))
     minutes = {interval.label: [month] for interval in plan.intervals}
     derive(frames, plan, "", Due([month], minutes), now=settings.now())
+    paper.warm_up()
     # What lives as long as the process need not be searched for garbage again and again.
     gc.collect()
     gc.freeze()
@@ -98,7 +102,7 @@ def _look_on(settings: Settings, plan: Plan, turn: Turn) -> None:
     """Look whenever we are woken, and every few seconds, on one connection that stays open."""
     poll_seconds = max(settings.clock.real_seconds(POLL_SECONDS), POLL_LEAST_SECONDS)
     try:
-        with open_frames(settings.database_url) as frames:
+        with open_frames(settings.database_url, lock_seconds=LOCK_SECONDS) as frames:
             turn.cancel = frames.cancel
             warm_up(frames, plan, settings)
             thorough_at, is_woken = 0.0, False
@@ -127,8 +131,16 @@ def _look_on(settings: Settings, plan: Plan, turn: Turn) -> None:
 
 def _derive_on(frames: Frames, settings: Settings, plan: Plan, turn: Turn, *, is_thorough: bool) -> bool:
     """Derive what is due of one symbol after the other; return whether anything was."""
-    n_done = 0
-    while not turn.over.is_set() and (done := look(frames, plan, now=settings.now(), is_thorough=is_thorough)):
+    n_done, locked = 0, set[str]()
+    while not turn.over.is_set():
+        try:
+            done = look(frames, plan, now=settings.now(), is_thorough=is_thorough, locked=locked)
+        except LockedError as error:
+            if not _leaves_out(error, locked):
+                break
+            continue
+        if done is None:
+            break
         logger.info("derived", extra={"symbol": done.symbol, "n_written": done.n_written})
         n_done += 1
     if n_done and settings.clock.rate > 1 and turn.woken.is_set():
@@ -138,12 +150,26 @@ def _derive_on(frames: Frames, settings: Settings, plan: Plan, turn: Turn, *, is
 
 def _check_on(frames: Frames, settings: Settings, plan: Plan, turn: Turn) -> bool:
     """Check what was derived of one symbol after the other while nothing comes; return whether all of it is checked."""
+    locked = set[str]()
     while not turn.over.is_set():
-        if look(frames, plan, now=settings.now(), is_quiet=True) is None:
-            return True
+        try:
+            if look(frames, plan, now=settings.now(), is_quiet=True, locked=locked) is None:
+                return not locked
+        except LockedError as error:
+            if not _leaves_out(error, locked):
+                break
         if turn.woken.is_set():
             break
     return False
+
+
+def _leaves_out(error: LockedError, locked: set[str]) -> bool:
+    """Leave a symbol out of this round; return whether there is one. The next round asks for it again."""
+    logger.warning("locked", extra={"reason": str(error)})
+    if error.symbol is None or error.symbol in locked:
+        return False
+    locked.add(error.symbol)
+    return True
 
 
 async def _until_first(stop: asyncio.Event, lost: asyncio.Event, turn: Turn, work: Callable[[], None]) -> None:

@@ -2,10 +2,10 @@
 
 import logging
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from btc_core.check import Turn, load_checks
-from btc_core.config import Config
+from btc_core.config import Config, PaperConfig
 from btc_core.decide import Completeness
 from btc_core.enabled import enabled
 from btc_core.indicator import NamedIndicator, configured_indicator
@@ -13,6 +13,7 @@ from btc_core.model.interval import Interval
 from btc_core.model.timerange import TimeRange
 from btc_core.strategy import NamedStrategy, load_strategy
 from btc_store.checks import PlacedCheck, place_checks
+from btc_store.derive import completeness_of
 from btc_store.live_state import served
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class Plan:
         indicators: By interval; an interval without any is left out.
         strategies: By interval.
         checks: Those of every run.
+        paper: The terms of the accounts that follow the decisions.
         rule: When a candle with missing minutes is decided on.
         history: What there are partitions for; minutes before it are stored and not derived.
         serves: The name of all this.
@@ -38,6 +40,7 @@ class Plan:
     indicators: dict[Interval, list[NamedIndicator]]
     strategies: dict[Interval, list[NamedStrategy]]
     checks: tuple[PlacedCheck, ...]
+    paper: PaperConfig
     rule: Completeness
     history: TimeRange
     serves: str
@@ -67,9 +70,8 @@ def plan_of(config: Config) -> Plan:
         checks=tuple(
             each for each in place_checks(config, load_checks(config.quality)) if each.check.rule.turn == Turn.EVERY_RUN
         ),
-        rule=Completeness(
-            min_completeness=config.decisions.min_completeness, wait=timedelta(minutes=config.decisions.wait_minutes)
-        ),
+        paper=config.paper,
+        rule=completeness_of(config),
         history=TimeRange(config.history_start_time, datetime.max.replace(tzinfo=UTC)),
         serves=serves,
     )

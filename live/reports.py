@@ -4,6 +4,7 @@ Names and metadata are those of the Dagster lane, so that the UI shows one histo
 """
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from btc_core.model.timerange import TimeRange, format_time
 from btc_core.partitions import month_key
@@ -14,6 +15,16 @@ from btc_store.outbox import Cell, Report
 # Who did it: where a run's decisions have the run's id.
 RUN_ID = "live"
 MOST_RANGES = 5
+
+# By strategy: the spans that were worked on, what came of it, and how many seconds it took. An asset of a strategy has
+# all its intervals.
+Work: TypeAlias = dict[str, tuple[list[TimeRange], Written, float]]
+
+
+def add_work(work: Work, name: str, spans: Sequence[TimeRange], written: Written, seconds: float) -> None:
+    """Add the work on one interval to that of a strategy."""
+    ranges, before, so_far = work.get(name, ([], Written(), 0.0))
+    work[name] = ([*ranges, *spans], before + written, so_far + seconds)
 
 
 def partition_of(month: TimeRange, symbol: str) -> str:

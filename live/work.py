@@ -8,13 +8,13 @@ each other, and the second finds the work done.
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 
 from btc_core.across import reached
-from btc_core.model.interval import Interval
+from btc_core.model.interval import ONE_MINUTE, Interval
 from btc_core.model.timerange import EPOCH, TimeRange, merge_ranges
 from btc_core.pending import MAX_RANGES, Due, add_minutes, closed_until, coarsen, pairs_of, ranges_of, take_minutes
 from btc_store.changes import Changes, read_changes, read_settled
@@ -24,7 +24,7 @@ from btc_store.live_state import LiveState, LiveSymbol, begin_look, end_look
 from btc_store.outbox import Report, write_outbox
 from live.checks import check
 from live.plan import Plan
-from live.reports import RUN_ID, materialization, partition_of
+from live.reports import RUN_ID, Work, add_work, materialization, partition_of
 
 # Older minutes are history when they change: the Dagster lane's, with its runs and its checks. The collector repairs
 # the last 80 hours by itself (`daily_check_hours`), and at its start fetches 83.
@@ -42,7 +42,13 @@ class Done:
 
 
 def look(
-    frames: Frames, plan: Plan, *, now: datetime, is_thorough: bool = False, is_quiet: bool = False
+    frames: Frames,
+    plan: Plan,
+    *,
+    now: datetime,
+    is_thorough: bool = False,
+    is_quiet: bool = False,
+    locked: Collection[str] = (),
 ) -> Done | None:
     """Look what was written since the last look, and derive what is due of one symbol; None where nothing is.
 
@@ -52,6 +58,10 @@ def look(
         now: The present instant of the market.
         is_thorough: Do not trust the server's list of open transactions: look back by the whole margin.
         is_quiet: Where nothing is due, check what was derived of one symbol.
+        locked: Symbols that somebody else holds: their work waits.
+
+    Raises:
+        LockedError: If the connection waits for a lock in vain; nothing of the look is left.
     """
     with frames.transaction():
         held = begin_look(frames)
@@ -61,8 +71,8 @@ def look(
         if changes.through != state.through:
             state.settled = settled
         remember(state, changes, plan, now=now)
-        done = _work(frames, plan, state, now=now)
-        if done is None and is_quiet and (name := check(frames, plan, held, now=now)):
+        done = _work(frames, plan, state, now=now, locked=locked)
+        if done is None and is_quiet and (name := check(frames, plan, held, now=now, locked=locked)):
             done = Done(name, 0)
         end_look(frames, held, plan.serves)
     return done
@@ -72,7 +82,9 @@ def remember(state: LiveState, changes: Changes, plan: Plan, *, now: datetime) -
     """Add what was written to what is pending; what was too old is left to others."""
     state.through, state.seen = changes.through, changes.seen
     labels = [interval.label for interval in plan.intervals]
-    recent, old = TimeRange(now - REACH, plan.history.end), TimeRange(EPOCH, now - REACH)
+    # Between two minutes: a range that ends within one is nobody's.
+    edge = ONE_MINUTE.floor(now - REACH)
+    recent, old = TimeRange(edge, plan.history.end), TimeRange(EPOCH, edge)
     for name, ranges in changes.ranges.items():
         if name not in plan.symbols:
             continue
@@ -84,10 +96,10 @@ def remember(state: LiveState, changes: Changes, plan: Plan, *, now: datetime) -
             symbol.left = pairs_of(coarsen(merge_ranges([*ranges_of(symbol.left), *others]), MAX_RANGES))
 
 
-def _work(frames: Frames, plan: Plan, state: LiveState, *, now: datetime) -> Done | None:
+def _work(frames: Frames, plan: Plan, state: LiveState, *, now: datetime, locked: Collection[str]) -> Done | None:
     for name in plan.symbols:
         known = state.symbols.get(name)
-        if known is None:
+        if known is None or name in locked:
             continue
         count = _counter(frames, name, now)
         ready = {
@@ -144,7 +156,7 @@ class _Month:
 
     def _decide(self, spans: Mapping[Interval, Sequence[TimeRange]]) -> None:
         # An asset of decisions has all intervals of its strategy.
-        told: dict[str, tuple[list[TimeRange], Written, float]] = {}
+        told: Work = {}
         for interval, strategies in self._plan.strategies.items():
             for strategy in strategies:
                 each = reached(strategy, interval, spans)
@@ -154,9 +166,7 @@ class _Month:
                 written = derive_decisions(
                     self._frames, self._symbol, interval, each, strategy, rule=self._plan.rule, by=self._by
                 )
-                ranges, before, seconds = told.get(strategy.name, ([], Written(), 0.0))
-                seconds += time.monotonic() - started
-                told[strategy.name] = ([*ranges, *each], before + written, seconds)
+                add_work(told, strategy.name, each, written, time.monotonic() - started)
         for name, (ranges, written, seconds) in told.items():
             self._note(f"decisions/{name}", sorted(ranges), written, time.monotonic() - seconds)
 

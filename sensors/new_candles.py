@@ -13,7 +13,7 @@ from itertools import groupby
 import dagster as dg
 import msgspec
 
-from btc_core.model.interval import Interval
+from btc_core.model.interval import ONE_MINUTE, Interval
 from btc_core.model.timerange import TimeRange, format_time
 from btc_core.partitions import month_key
 from btc_store.changes import Changes, read_changes
@@ -191,7 +191,7 @@ def _ask(cursor: Cursor, symbols: Sequence[str], due: Due, watch: Watch) -> dg.R
 
 def _reports(symbol: str, due: Due, watch: Watch) -> list[dg.AssetMaterialization]:
     """Return the runless materialisations of the 1m candles that the request rests on."""
-    spans = [span for ranges in due.touched.values() for span in ranges]
+    spans = [ONE_MINUTE.cover(span) for ranges in due.touched.values() for span in ranges]
     text = f"{format_time(min(s.start for s in spans))} to {format_time(max(s.end for s in spans))}"
     return [
         dg.AssetMaterialization(

@@ -3,7 +3,6 @@
 A quarter of 2021, or the whole year: ``BTC_TEST_YEAR=1 pytest tests/e2e/test_healing.py``.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -18,10 +17,10 @@ import pytest
 
 from benchmarks.one_pass import differences_between
 from btc_core.model.interval import parse_interval
-from btc_core.model.timerange import TimeRange, parse_time
+from btc_core.model.timerange import TimeRange
 from btc_store.settings import load_settings, project_root
 from live.plan import plan_of
-from sensors.requests import RANGE_END, RANGE_START, TOUCHED
+from sensors.requests import RANGE_END, RANGE_START, touched_of
 from tests.conftest import Server, _execute
 from tests.e2e.processes import ROOT, Processes, free_port, processes
 
@@ -134,10 +133,10 @@ def _derived_no_more(url: str, run: dg.DagsterRun, since: datetime) -> None:
     """Count what the second run touched and wrote: the week's candles, and what looks back at them."""
     plan = plan_of(load_settings({"DATABASE_URL": url, "BTC_CONFIG": str(ROOT / "config.yaml")}).config)
     assert (run.tags[RANGE_START], run.tags[RANGE_END]) == ("2021-04-01|BTC", "2021-05-01|BTC")
-    touched = json.loads(run.tags[TOUCHED])
+    touched = touched_of(run.tags)
     assert set(touched) == {interval.label for interval in plan.intervals}
     for ranges in touched.values():
-        assert [(parse_time(start), parse_time(end)) for start, end in ranges] == [(WEEK.start, WEEK.end)]
+        assert ranges == [WEEK]
     # Candles: those that hold a minute of the week, and not one more.
     written = _rows(
         url,

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
-from btc_core.errors import DatabaseError
+from btc_core.errors import DatabaseError, LockedError
 from btc_core.model.interval import ONE_MINUTE, parse_interval
 from btc_core.model.timerange import MINUTE, TimeRange
 from btc_core.resample import CANDLE_SCHEMA
@@ -107,3 +107,25 @@ def test_a_connection_that_is_cut_is_a_database_error(database_url):
         write_while_cut_off(frames, killer)
     with open_frames(database_url) as frames:
         assert read_candles(frames, "BTC", ONE_MINUTE, SPAN).is_empty()
+
+
+def test_a_lock_is_waited_for_as_long_as_was_said(database_url):
+    """Then it says whose lock it is, and the connection goes on."""
+    with open_frames(database_url) as holder, open_frames(database_url, lock_seconds=0.05) as other:
+        with holder.transaction():
+            holder.lock("BTC")
+            with pytest.raises(LockedError, match="BTC") as caught, other.transaction():
+                other.lock("BTC")
+            assert caught.value.symbol == "BTC"
+        with other.transaction():
+            other.lock("BTC")
+
+
+def test_rows_that_somebody_holds_are_told_apart_from_a_database_that_is_away(database_url):
+    """A lock that is no symbol's has no name."""
+    with open_frames(database_url) as holder, open_frames(database_url, lock_seconds=0.05) as other:
+        with holder.transaction():
+            holder.read("lock_live_state")
+            with pytest.raises(LockedError) as caught, other.transaction():
+                other.read("lock_live_state")
+        assert caught.value.symbol is None

@@ -151,6 +151,33 @@ async def test_a_lane_that_works_stops_within_a_second(connection, settings, dat
     assert await n_candles(connection, 0)()
 
 
+async def test_a_lock_that_nobody_lets_go_of_holds_up_its_own_symbol_alone(
+    connection, database_url, settings_for, monkeypatch
+):
+    """Who holds it may be stuck for ever. The others are derived, and that one as soon as it can be."""
+    monkeypatch.setattr(lane, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(lane, "POLL_LEAST_SECONDS", 0.1)
+    clock = f"{START.timestamp() + 3600},{datetime.now(UTC).timestamp()},0.001"
+    settings = settings_for(database_url, BTC_CLOCK=clock, BTC_SYMBOLS="BTC,ETH")
+    with open_frames(database_url) as frames:
+        for symbol in ("BTC", "ETH"):
+            store_minutes(frames, symbol, minutes_frame([minute(n, START) for n in range(30)]))
+    of = "SELECT count(*) FROM candles WHERE symbol = $1 AND interval = '3m'"
+    async with connect(database_url) as holder:
+        held = holder.transaction()
+        await held.start()
+        await holder.execute("SELECT pg_advisory_xact_lock(hashtext('derive BTC'))")
+        async with running(settings):
+
+            async def is_derived(symbol: str) -> bool:
+                return await connection.fetchval(of, symbol) == 10
+
+            await until(lambda: is_derived("ETH"))
+            assert not await is_derived("BTC")
+            await held.rollback()
+            await until(lambda: is_derived("BTC"))
+
+
 async def test_a_lane_outlives_its_connections(connection, settings, monkeypatch):
     """The server ends them in the middle; the lane comes back and catches up."""
     monkeypatch.setattr(lane, "BACKOFF_SECONDS", 0.01)

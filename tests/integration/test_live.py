@@ -319,6 +319,14 @@ def test_old_minutes_are_left_to_others(frames):
     assert [(pair[0], pair[1]) for pair in see_lane(frames).pending("BTC")["1M"]][-1][1] == month[0][1]
 
 
+def test_what_is_left_to_others_ends_between_minutes(frames):
+    """A week before now lies within a minute: that one is ours, whole."""
+    store_minutes(frames, "BTC", made_minutes(SPAN, Random(7), n_gaps=0))
+    now = SPAN.end - timedelta(days=2) + REACH
+    settle(frames, PLAN, now=now + timedelta(seconds=31))
+    assert see_lane(frames).left("BTC") == [TimeRange(SPAN.start, now - REACH)]
+
+
 def test_symbols_are_worked_on_one_after_the_other(frames):
     """Each in a transaction of its own; one that is not configured is left alone."""
     for symbol in ("BTC", "ETH", "XRP"):

@@ -32,7 +32,7 @@ def test_a_check_asks_for_what_there_is(check):
     known = set(Source)
     assert all(source in known or re.fullmatch(r"candles/\w+", source) for source in check.rule.sources)
     assert check.rule.description.endswith(".")
-    assert check.rule.kind is None or check.word or check.rule.is_alone
+    assert check.rule.kind is None or check.word_of("") or check.rule.is_alone
 
 
 def test_parameters_come_from_the_configuration():

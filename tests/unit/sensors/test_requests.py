@@ -1,6 +1,6 @@
 """What a run is told survives its tags, and covers what changed."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -44,6 +44,17 @@ def test_the_smallest_gaps_are_closed_first():
 def test_a_tag_reads_back(touched):
     """Each interval's ranges, taken together where there are many."""
     assert touched_of(touched_tag(touched)) == {label: coarsen(each, MAX_RANGES) for label, each in touched.items()}
+
+
+def test_a_tag_can_be_read_in_a_list_of_runs():
+    """Intervals of which the same minutes changed are named once; an instant within a minute keeps its digits."""
+    odd = TimeRange(START, START + timedelta(seconds=90, microseconds=5))
+    touched = {"3m": [span(0, 3)], "37m": [span(0, 3)], "1d": [odd]}
+    assert touched_tag(touched) == {
+        "btc/touched": '{"3m 37m": "2025-01-01T00:00Z/2025-01-01T00:03Z", '
+        '"1d": "2025-01-01T00:00Z/2025-01-01T00:01:30.000005Z"}'
+    }
+    assert touched_of(touched_tag(touched)) == touched
 
 
 def test_a_run_without_the_tag_is_asked_for_everything():
