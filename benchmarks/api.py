@@ -12,7 +12,8 @@ from pathlib import Path
 
 from benchmarks.databases import connection
 from benchmarks.figure import Figure
-from benchmarks.processes import background, free_port, program
+from benchmarks.processes import background, program
+from btc_store.ports import free_port
 
 N_CONNECTIONS = 50
 SECONDS = 5.0

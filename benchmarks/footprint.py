@@ -17,7 +17,8 @@ from pathlib import Path
 from benchmarks.busy import COINS
 from benchmarks.databases import another_database
 from benchmarks.figure import Figure
-from benchmarks.processes import ROOT, background, free_port
+from benchmarks.processes import ROOT, background
+from btc_store.ports import free_port
 
 WARM_UP_SECONDS = 20
 MEASURED_SECONDS = 60

@@ -1,7 +1,6 @@
 """Whole processes, measured by the operating system: what a user waits for and what the machine holds."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -47,13 +46,6 @@ def run(*command: str, env: Mapping[str, str], output: Path | None = None) -> Sp
 def program(name: str) -> str:
     """Return the path of a console script of this environment."""
     return str(Path(sys.executable).with_name(name))
-
-
-def free_port() -> int:
-    """Return a port of the loopback address that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

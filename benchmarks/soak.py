@@ -21,11 +21,12 @@ from pathlib import Path
 
 import asyncpg
 
-from benchmarks.processes import ROOT, free_port
+from benchmarks.processes import ROOT
 from btc_core.model.clock import ClockScale
 from btc_core.model.timerange import MINUTE, floor_minute, from_ms, to_ms
 from btc_store.connection import connect
 from btc_store.embedded import EmbeddedPostgres
+from btc_store.ports import free_port
 from btc_store.schema import upgrade
 from demo.exchange import Exchange, serve_exchange
 from demo.faults.fault import Fault

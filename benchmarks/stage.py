@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 
 from benchmarks.databases import connection
-from benchmarks.processes import ROOT, clean_environment, free_port, program
+from benchmarks.processes import ROOT, clean_environment, program
 from btc_core.model.clock import ClockScale
+from btc_store.ports import HOST, free_port
 from demo.services import Services
-from demo.stack import HOST
 
 # How often a condition is looked at.
 LOOK_SECONDS = 0.05

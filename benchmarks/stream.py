@@ -19,7 +19,8 @@ import asyncpg
 import websockets
 
 from benchmarks.figure import Figure
-from benchmarks.processes import ROOT, background, free_port, program
+from benchmarks.processes import ROOT, background, program
+from btc_store.ports import free_port
 
 N_CLIENTS, N_STALLED = 200, 20
 N_ROWS, ROWS_A_SECOND = 200, 4

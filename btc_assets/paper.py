@@ -60,14 +60,19 @@ def _build(config: Config, name: str, partitions: dg.PartitionsDefinition) -> dg
         with timescale.frames() as frames:
             for symbol, months in of_symbol.items():
                 started, written = time.monotonic(), Written()
-                # An account goes to the present whatever month is asked for: once for all of them.
-                spans = _merged(_touched(strategy, month, intervals, now=by.now) for month in months)
-                for interval, each in spans.items():
+                # An account goes to the present whatever month is asked for: once for all of them, told by the last.
+                touched = [_touched(strategy, month, intervals, now=by.now) for month in months]
+                for interval, each in _merged(touched).items():
                     written += follow(frames, symbol, interval, each, strategy, config=config.paper, rule=rule, by=by)
-                every = sorted(span for each in spans.values() for span in each)
-                describe(
-                    context, key=paper_key(name), partition=months[-1], spans=every, written=written, started=started
-                )
+                for month, of_month in zip(months, touched, strict=True):
+                    describe(
+                        context,
+                        key=paper_key(name),
+                        partition=month,
+                        spans=sorted(span for each in of_month.values() for span in each),
+                        written=written if month is months[-1] else None,
+                        started=started,
+                    )
         return dg.MaterializeResult()
 
     return paper

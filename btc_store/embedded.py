@@ -15,7 +15,6 @@ import pwd
 import re
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -31,12 +30,12 @@ from typing import Self, TypeVar
 
 from btc_core.errors import BtcError, ConfigError, DatabaseError
 from btc_store.connection import connect
+from btc_store.ports import HOST, free_port, is_free
 
 logger = logging.getLogger(__name__)
 
 _Answer = TypeVar("_Answer")
 
-HOST = "127.0.0.1"
 USER = "postgres"
 DATABASE = "btc_data"
 
@@ -316,15 +315,9 @@ def _run(work: Coroutine[object, object, _Answer]) -> _Answer:
 
 def _choose_port(port: int | None) -> int:
     """Return the port, or a free one; refuse one that is taken."""
-    with socket.socket() as probe:
-        # As the server does it: a port that a closed connection still lingers on is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port or 0))
-        except OSError:
-            raise _port_in_use(port) from None
-        chosen: int = probe.getsockname()[1]
-        return chosen
+    if port and not is_free(port):
+        raise _port_in_use(port)
+    return port or free_port()
 
 
 def _port_in_use(port: int | None) -> ConfigError:

@@ -13,12 +13,13 @@ from pathlib import Path
 from btc_core.errors import ConfigError, InputError
 from btc_core.model.clock import ClockScale
 from btc_core.model.timerange import TimeRange, format_time
+from btc_store.ports import HOST, free_port
 from btc_store.settings import Settings, load_settings, names_database, project_root, refuse_scaled_mainnet
 from demo.market import LISTINGS
 from demo.progress import Watched
 from demo.run import Plan
 from demo.services import Services
-from demo.stack import HOST, check_port, free_port
+from demo.stack import check_port
 
 # Where the demo market's time begins: far enough in the past to be no partition of the future for years of play, and
 # early in a month, so that the first minutes are one partition.

@@ -15,6 +15,7 @@ from btc_core.errors import DatabaseError, DataError
 from btc_core.model.timerange import TimeRange, format_time
 from btc_core.partitions import month_key, month_range
 from btc_store.connection import UNAVAILABLE, Connection, connect
+from btc_store.ports import HOST
 from btc_store.settings import Settings
 from btc_store.statements import statement
 from demo.history import write_history
@@ -23,7 +24,7 @@ from demo.market import Market
 from demo.progress import Facts, Watched, read_facts
 from demo.screen import Screen
 from demo.services import LOCATION, Services
-from demo.stack import HOST, Stack
+from demo.stack import Stack
 from demo.story import Line, Story, heartbeat
 
 POLL_SECONDS = 1.0

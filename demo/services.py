@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from demo.stack import HOST, Program
+from btc_store.ports import HOST
+from demo.stack import Program
 
 # The code location's name, as in workspace.yaml: sensors remember by it what they have seen.
 LOCATION = "btc"

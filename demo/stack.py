@@ -9,7 +9,6 @@ screen; here one waits for another, and the screen tells a story.
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -17,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from btc_core.errors import ConfigError, DataError
+from btc_store.ports import HOST, is_free
 
-HOST = "127.0.0.1"
 # How long a process may take to end after SIGTERM; then comes SIGKILL.
 STOP_SECONDS = 10.0
 # And how long its own children may, once it has ended.
@@ -172,26 +171,13 @@ def last_lines(log: Path, n: int = N_LAST_LINES) -> list[str]:
     return log.read_text(encoding="utf-8", errors="replace").splitlines()[-n:]
 
 
-def free_port(wanted: int = 0) -> int:
-    """Return a port that nobody listens on: the wanted one where it is free."""
-    with socket.socket() as probe:
-        # As servers do it: a port that a closed connection still lingers on is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, wanted))
-        except OSError:
-            probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def check_port(port: int, *, wanted_for: str, way_out: str) -> None:
     """Do nothing where a port is free.
 
     Raises:
         ConfigError: If it is taken.
     """
-    if free_port(port) != port:
+    if not is_free(port):
         raise ConfigError(f"port {port}, wanted for {wanted_for}, is in use: stop what listens there, or {way_out}")
 
 

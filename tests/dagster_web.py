@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import uvicorn
 
-from tests.e2e.processes import free_port
+from btc_store.ports import free_port
 from tests.streams import serving
 
 STRATEGIES = [

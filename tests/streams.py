@@ -10,7 +10,7 @@ import websockets
 
 from api.app import build_app
 from api.protocol import HeadProtocol, StreamProtocol
-from tests.e2e.processes import free_port
+from btc_store.ports import free_port
 
 HEARD_SECONDS = 20
 START = datetime(2025, 2, 14, 8, tzinfo=UTC)

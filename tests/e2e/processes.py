@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -79,13 +78,6 @@ def start_exchange(group: Processes, *arguments: str) -> None:
     group.wait_for("the exchange's addresses", lambda: "HYPERLIQUID_API_URL=" in group.log("exchange"), seconds=30)
     lines = [line for line in group.log("exchange").splitlines() if line.startswith("HYPERLIQUID_")]
     group.env.update(line.split("=", 1) for line in lines)
-
-
-def free_port() -> int:
-    """Return a port of the loopback address that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def scaled_clock(sim: float, rate: float) -> str:

@@ -20,11 +20,12 @@ from btc_core.model.timerange import MINUTE, TimeRange
 from btc_core.strategy import load_strategy
 from btc_store.backtests import BacktestRequest, run_backtest
 from btc_store.frames import open_frames
+from btc_store.ports import free_port
 from btc_store.settings import project_root
 from live.plan import plan_of
 from tests.conftest import skip_or_fail
 from tests.derivation import RULE, made_minutes, note_no_trade, store_minutes
-from tests.e2e.processes import ROOT, free_port, processes, scaled_clock
+from tests.e2e.processes import ROOT, processes, scaled_clock
 from tests.live_lane import one_pass
 
 pytestmark = pytest.mark.e2e

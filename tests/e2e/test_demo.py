@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from tests.e2e.processes import free_port
+from btc_store.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -29,9 +29,7 @@ DASHBOARD = "/dashboard"
 @pytest.fixture
 def port() -> int:
     """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    return free_port()
 
 
 @pytest.fixture

@@ -18,11 +18,12 @@ import pytest
 from benchmarks.one_pass import differences_between
 from btc_core.model.interval import parse_interval
 from btc_core.model.timerange import TimeRange
+from btc_store.ports import free_port
 from btc_store.settings import load_settings, project_root
 from live.plan import plan_of
 from sensors.requests import RANGE_END, RANGE_START, touched_of
 from tests.conftest import Server, _execute
-from tests.e2e.processes import ROOT, Processes, free_port, processes
+from tests.e2e.processes import ROOT, Processes, processes
 
 pytestmark = pytest.mark.e2e
 

@@ -11,8 +11,9 @@ import psycopg2
 import pytest
 
 from btc_core.model.timerange import MINUTE, to_ms
+from btc_store.ports import free_port
 from demo.market import Market
-from tests.e2e.processes import ROOT, free_port, processes, scaled_clock, start_exchange
+from tests.e2e.processes import ROOT, processes, scaled_clock, start_exchange
 
 pytestmark = pytest.mark.e2e
 

@@ -9,10 +9,11 @@ import pytest
 from benchmarks.one_pass import differences
 from btc_core.model.timerange import MINUTE, TimeRange
 from btc_store.frames import open_frames
+from btc_store.ports import free_port
 from btc_store.settings import load_settings
 from live.plan import plan_of
 from tests.derivation import query
-from tests.e2e.processes import ROOT, free_port, processes, scaled_clock, start_exchange
+from tests.e2e.processes import ROOT, processes, scaled_clock, start_exchange
 from tests.live_lane import end_state, one_pass, settle
 
 pytestmark = pytest.mark.e2e

@@ -17,9 +17,10 @@ from btc_core.model.interval import parse_interval
 from btc_core.model.timerange import TimeRange
 from btc_store.derive import derive_candles
 from btc_store.frames import open_frames
+from btc_store.ports import free_port
 from tests.conftest import CACHE, skip_or_fail
 from tests.derivation import query, shared_minutes, store_minutes
-from tests.e2e.processes import ROOT, free_port, processes, scaled_clock, start_exchange
+from tests.e2e.processes import ROOT, processes, scaled_clock, start_exchange
 from tests.environments import environment
 
 pytestmark = pytest.mark.e2e

@@ -11,7 +11,8 @@ import psycopg2
 import pytest
 
 from btc_core.model.timerange import from_ms
-from tests.e2e.processes import free_port, processes, scaled_clock, start_exchange
+from btc_store.ports import free_port
+from tests.e2e.processes import processes, scaled_clock, start_exchange
 
 pytestmark = pytest.mark.e2e
 

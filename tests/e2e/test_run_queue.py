@@ -17,10 +17,11 @@ from dagster._core.workspace.load_target import GrpcServerTarget
 from btc_core.model.timerange import TimeRange
 from btc_core.partitions import months_of
 from btc_store.frames import open_frames
+from btc_store.ports import free_port
 from btc_store.settings import project_root
 from sensors.requests import partition_range_tags
 from tests.derivation import made_minutes, store_minutes
-from tests.e2e.processes import ROOT, free_port, processes
+from tests.e2e.processes import ROOT, processes
 
 pytestmark = pytest.mark.e2e
 

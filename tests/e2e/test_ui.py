@@ -11,10 +11,11 @@ from playwright.sync_api import expect, sync_playwright
 
 from btc_core.partitions import month_range
 from btc_store.frames import open_frames
+from btc_store.ports import free_port
 from btc_store.settings import project_root
 from tests.conftest import skip_or_fail
 from tests.derivation import shared_minutes, store_minutes
-from tests.e2e.processes import free_port, processes
+from tests.e2e.processes import processes
 
 pytestmark = pytest.mark.e2e
 

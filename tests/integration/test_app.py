@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from btc_store.embedded import FALLBACK_FOLDER, EmbeddedPostgres
+from btc_store.ports import free_port
 from btc_store.schema import upgrade
 from tests.api_market import reading
 from tests.conftest import ROOT
-from tests.e2e.processes import free_port
 
 
 async def test_every_answer_has_the_headers_that_keep_a_browser_safe(settings_for, database_url):

@@ -6,8 +6,8 @@ import pytest
 
 from api.dagster import Dagster
 from api.errors import ApiError
+from btc_store.ports import free_port
 from tests.dagster_web import dagster_web
-from tests.e2e.processes import free_port
 
 
 @pytest.fixture

@@ -90,6 +90,7 @@ def test_the_graph_is_whole(settings):
             ("indicators", ["37m", "148m", "1d"]),
             ("decisions", ["ma44", "ma125"]),
             ("backtests", ["ma44", "ma125"]),
+            ("paper", ["ma44", "ma125"]),
         )
         for name in names
     }

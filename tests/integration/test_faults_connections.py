@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import connect as connect_socket
 
+from btc_store.ports import free_port
 from btc_store.settings import Settings
 from demo.faults.script import fault
 from demo.link import Link, Sending
@@ -360,9 +360,7 @@ async def test_two_collectors_share_a_database(start, database_url, tmp_path):
 async def another(one: Play, database_url: str, folder: Path) -> AsyncIterator[Callable[[], Awaitable[str]]]:
     """Run a second collector as a process of its own; it gives a function that ends it and returns its log."""
     clock = one.settings.clock
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     env = {
         **{key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")},
         "DATABASE_URL": database_url,

@@ -19,6 +19,7 @@ import pytest
 from btc_core.model.candle import Candle
 from btc_core.model.timerange import MINUTE
 from btc_store.connection import connect
+from btc_store.ports import free_port
 from btc_store.settings import Settings
 from demo.faults.script import fault
 from tests.faulty import Play, Playing, figures, health, play, said
@@ -219,7 +220,7 @@ async def running(one: Play, folder: Path, **env: str) -> AsyncIterator[asyncio.
         "DATABASE_URL": one.settings.database_url,
         "HYPERLIQUID_WS_URL": one.exchange.ws_url,
         "HYPERLIQUID_API_URL": one.exchange.api_url,
-        "COLLECTOR_HTTP_PORT": str(_free_port()),
+        "COLLECTOR_HTTP_PORT": str(free_port()),
     }
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "collector"), cwd=ROOT, env={**told, **env}, stderr=asyncio.subprocess.PIPE
@@ -231,12 +232,6 @@ async def running(one: Play, folder: Path, **env: str) -> AsyncIterator[asyncio.
             process.send_signal(signal.SIGKILL)
         async with asyncio.timeout(PATIENCE_SECONDS):
             await process.communicate()
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 async def test_a_process_killed_with_a_spool_on_disk(playing, server_url, tmp_path, caplog):

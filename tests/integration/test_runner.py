@@ -8,7 +8,6 @@ import dataclasses
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,6 +27,7 @@ from btc_core.model.candle import Candle, State
 from btc_core.model.clock import ClockScale
 from btc_core.model.timerange import MINUTE, floor_minute, from_ms, to_ms
 from btc_store.connection import connect
+from btc_store.ports import free_port
 from btc_store.settings import Settings
 from collector.exchanges.hyperliquid import EXCHANGE
 from collector.runner import collect
@@ -335,9 +335,7 @@ async def test_a_database_without_tables_ends_the_collector(settings, empty_data
 async def test_the_process_ends_with_0_on_a_signal(exchange, settings, connection, tmp_path, number):
     """Health turns good once minutes come in; a signal stores what is closed and ends the process cleanly."""
     await seed(settings, exchange)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     env = {
         **{key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG")},
         **environment(exchange, tmp_path / "config.yaml"),

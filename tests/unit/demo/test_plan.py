@@ -6,10 +6,10 @@ import pytest
 
 from btc_core.errors import ConfigError, InputError
 from btc_core.partitions import months_of
+from btc_store.ports import free_port
 from btc_store.settings import Settings
 from demo import plan
 from demo.plan import DEMO_PAST, DEMO_RATE, DEMO_START, open_plan
-from demo.stack import free_port
 
 
 @pytest.fixture
