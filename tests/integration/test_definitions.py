@@ -72,7 +72,7 @@ OF_A_SYMBOL = {
     " WHERE symbol = '{}' AND interval <> '1m' ORDER BY 1, 2",
     "indicators": "SELECT interval, indicator_name, time, value FROM indicators WHERE symbol = '{}' ORDER BY 1, 2, 3",
     "decisions": "SELECT interval, strategy, time, signal, exposure FROM decisions"
-    " WHERE symbol = '{}' ORDER BY 1, 2, 3",
+    " WHERE symbol = '{}' ORDER BY 1, 2, 3, seq",
 }
 
 

@@ -145,4 +145,5 @@ async def test_a_start_at_the_edge_of_a_minute(playing, monkeypatch, second):
         await one.heals()
         assert await one.never_wrong()
     seconds = begun[0].timestamp() % 60
-    assert (seconds - second) % 60 < 2, seconds
+    # A tenth of a second of a machine that has other work too.
+    assert (seconds - second) % 60 < 6, seconds
