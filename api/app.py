@@ -11,6 +11,7 @@ from api.backtests import Backtests
 from api.dagster import Dagster
 from api.database import Database
 from api.description import describe
+from api.door import warn_of_open_door
 from api.errors import Refusal, add_handlers
 from api.figures import Figures
 from api.gate import Gate
@@ -84,6 +85,7 @@ def build_app(settings: Settings) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    warn_of_open_door(app.state.settings)
     async with running_hub(app.state.database, app.state.settings) as app.state.hub:
         yield
     await app.state.dagster.close()

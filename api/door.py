@@ -1,11 +1,15 @@
 """Who may come in, and with how much: token, rates, sizes, headers."""
 
 import hmac
+import logging
 from ipaddress import ip_address
 
 from fastapi import Request
 
 from api.errors import ApiError
+from btc_store.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 # What a proxy adds. A request that came through one is not from this machine, whatever its address says.
@@ -37,6 +41,12 @@ async def writer(request: Request) -> None:
             "Without a token, writes are accepted from this machine only.",
             hint="Set API_TOKEN for the server, and send it as Authorization: Bearer <API_TOKEN>.",
         )
+
+
+def warn_of_open_door(settings: Settings) -> None:
+    """Say at the start what others may do where no token is set: read, and nothing else."""
+    if not settings.api_token and not settings.is_api_local:
+        logger.warning("no API_TOKEN is set: others may read, writes are accepted from this machine alone")
 
 
 def _is_local(request: Request) -> bool:

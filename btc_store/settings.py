@@ -6,8 +6,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import yaml
 
@@ -48,6 +49,11 @@ class Settings:
     def now(self) -> datetime:
         """Return the present instant, on the scaled clock where ``BTC_CLOCK`` is set."""
         return self.clock.instant(time.time())
+
+    @property
+    def is_api_local(self) -> bool:
+        """Whether the API listens for this machine alone."""
+        return self.api_host == "localhost" or _is_loopback(self.api_host)
 
     @property
     def page_url(self) -> str:
@@ -149,6 +155,17 @@ def _config_path(env: Mapping[str, str]) -> Path:
 
 
 def _database_url(env: Mapping[str, str]) -> str:
+    url = _database_address(env)
+    host = _open_door(url, env)
+    if host is not None:
+        raise ConfigError(
+            f"the database at {host} is not on this machine and no password for it is set: whoever reaches it would be "
+            "in. Set DB_PASSWORD or DB_PASSWORD_FILE, or write it into DATABASE_URL"
+        )
+    return url
+
+
+def _database_address(env: Mapping[str, str]) -> str:
     url = env.get("DATABASE_URL", "")
     if url:
         if not _has_scheme(url, ("postgresql", "postgres")):
@@ -162,6 +179,24 @@ def _database_url(env: Mapping[str, str]) -> str:
     password = quote(_secret(env, "DB_PASSWORD", "DB_PASSWORD_FILE"), safe="")
     host, port, name = env.get("DB_HOST") or "localhost", _port(env, "DB_PORT", 5432), env.get("DB_NAME") or "btc_data"
     return f"postgresql://{user}{':' if password else ''}{password}@{host}:{port}/{quote(name, safe='')}"
+
+
+def _open_door(url: str, env: Mapping[str, str]) -> str | None:
+    """Return the host of a database elsewhere for which no password is given; libpq's own ways to give one count."""
+    parts, options = urlsplit(url), dict(parse_qsl(urlsplit(url).query))
+    host = options.get("host") or parts.hostname or env.get("PGHOST") or "localhost"
+    if host == "localhost" or host.startswith("/") or _is_loopback(host):
+        return None
+    words = [parts.password, *(options.get(name) for name in ("password", "passfile", "sslcert", "service"))]
+    words += [env.get(name) for name in ("PGPASSWORD", "PGPASSFILE", "PGSSLCERT")]
+    return None if any(words) else host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _secret(env: Mapping[str, str], name: str, file_name: str) -> str:

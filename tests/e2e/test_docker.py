@@ -104,7 +104,7 @@ def containers(docker_compose: Path, tmp_path: Path) -> Iterator[Containers]:
         pytest.fail("there is no Docker engine that answers: start one, or set DOCKER_HOST")
     secrets = tmp_path / "secrets"
     secrets.mkdir()
-    for name in ("db_admin_password", "db_password", "db_api_password", "api_token"):
+    for name in ("db_admin_password", "db_password", "db_collector_password", "db_api_password", "api_token"):
         (secrets / name).write_text(os.urandom(16).hex(), encoding="utf-8")
         (secrets / name).chmod(0o444)
     tmp_path.chmod(0o755)

@@ -23,7 +23,7 @@ def composed(docker_compose, tmp_path):
     """A function that returns the configuration of a profile, with secrets in files and variables as given."""
     secrets = tmp_path / "secrets"
     secrets.mkdir()
-    for name in ("db_admin_password", "db_password", "db_api_password", "api_token"):
+    for name in ("db_admin_password", "db_password", "db_collector_password", "db_api_password", "api_token"):
         (secrets / name).write_text(SECRET, encoding="utf-8")
 
     def compose(profile: str, **variables: str) -> dict:
@@ -96,8 +96,24 @@ def test_secrets_come_from_files(composed):
         assert {variables[key] for key in secret} <= {"", "http://webserver:3000"}, name
     held = {name: {each["source"] for each in service["secrets"]} for name, service in services.items()}
     assert held["api"] == {"db_api_password", "api_token"}
-    assert held["timescaledb"] == {"db_admin_password", "db_password", "db_api_password"}
-    assert all(held[name] == {"db_password"} for name in PROFILES["full"] - {"api", "timescaledb"})
+    assert held["collector"] == {"db_collector_password"}
+    assert held["timescaledb"] == {"db_admin_password", "db_password", "db_collector_password", "db_api_password"}
+    assert all(held[name] == {"db_password"} for name in PROFILES["full"] - {"api", "collector", "timescaledb"})
+
+
+def test_everybody_signs_in_as_who_he_is(composed):
+    """The pipeline owns the tables, the collector writes minutes, the API reads; each by its own password, by SCRAM."""
+    services = composed("full")["services"]
+    users = {name: service["environment"].get("DB_USER") for name, service in services.items() if name != "timescaledb"}
+    assert (users.pop("collector"), users.pop("api")) == ("btc_collector", "btc_api")
+    assert set(users.values()) == {"btc_bot"}
+    for name, service in services.items():
+        file = service["environment"].get("DB_PASSWORD_FILE")
+        assert file is None or file.removeprefix("/run/secrets/") in {one["source"] for one in service["secrets"]}, name
+    database = services["timescaledb"]
+    assert "--auth-host=scram-sha-256" in database["environment"]["POSTGRES_INITDB_ARGS"]
+    assert "POSTGRES_HOST_AUTH_METHOD" not in database["environment"]
+    assert "password_encryption=scram-sha-256" in " ".join(database["command"])
 
 
 @pytest.mark.parametrize("profile", PROFILES)

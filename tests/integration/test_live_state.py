@@ -48,7 +48,7 @@ def test_the_memory_reads_back(frames):
 
 def test_what_is_served_is_all_that_changes_rows(settings_for):
     """Another interval, parameter or symbol is another service; a collector's setting is not."""
-    config = settings_for("postgresql://nowhere/none").config
+    config = settings_for("postgresql://127.0.0.1/none").config
     replace = msgspec.structs.replace
     others = [
         replace(config, intervals=config.intervals[1:]),

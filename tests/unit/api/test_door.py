@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from starlette.requests import Request
 
-from api.door import writer
+from api.door import warn_of_open_door, writer
 from api.errors import ApiError
 
 
@@ -63,3 +63,20 @@ async def test_it_stays_shut(given, status):
         await writer(request(**given))
     assert refused.value.status == status
     assert "word" not in f"{refused.value} {refused.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_said"),
+    [
+        ({"API_HOST": "0.0.0.0"}, True),
+        ({"API_HOST": "::"}, True),
+        ({"API_HOST": "nas.example"}, True),
+        ({"API_HOST": "0.0.0.0", "API_TOKEN": "word"}, False),
+        ({"API_HOST": "::1"}, False),
+        ({}, False),
+    ],
+)
+def test_a_door_that_is_open_to_others_is_said_at_the_start(settings_for, caplog, environ, is_said):
+    """Reading is everybody's who reaches the address; writes are not."""
+    warn_of_open_door(settings_for("postgresql://127.0.0.1/none", **environ))
+    assert [record.levelname for record in caplog.records] == (["WARNING"] if is_said else [])

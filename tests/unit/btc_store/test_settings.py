@@ -110,7 +110,7 @@ def test_database_url_wins():
 
 def test_the_short_scheme_is_the_long_one():
     """Hosting providers write postgres://; drivers want postgresql://."""
-    assert load_settings({"DATABASE_URL": "postgres://a@c/d"}).database_url == "postgresql://a@c/d"
+    assert load_settings({"DATABASE_URL": "postgres://a:b@c/d"}).database_url == "postgresql://a:b@c/d"
 
 
 @pytest.mark.parametrize(
@@ -127,6 +127,53 @@ def test_messages_show_the_address_without_the_password():
     """For logs and errors."""
     settings = load_settings({"DATABASE_URL": "postgresql://a:secret@nas/d"})
     assert settings.shown_database == "nas:5432/d"
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"DB_HOST": "nas"},
+        {"DB_HOST": "192.0.2.7", "DB_PASSWORD": ""},
+        {"DB_HOST": "0.0.0.0"},
+        {"DB_HOST": "localhost.example"},
+        {"DATABASE_URL": "postgresql://a@nas/d"},
+        {"DATABASE_URL": "postgresql://a:@nas/d"},
+        {"DATABASE_URL": "postgresql://a@[2001:db8::1]:5432/d"},
+        {"DATABASE_URL": "postgresql://a@127.0.0.1/d?host=nas"},
+    ],
+)
+def test_a_database_elsewhere_without_a_password_is_refused(environ):
+    """Whoever reaches it would be in: nothing is started against it."""
+    assert "is not on this machine and no password for it is set: whoever reaches it would be in" in refusal(environ)
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {"DB_HOST": "127.0.0.1"},
+        {"DB_HOST": "127.8.8.8"},
+        {"DATABASE_URL": "postgresql://a@[::1]:5432/d"},
+        {"DATABASE_URL": "postgresql:///d?host=/var/run/postgresql"},
+        {"DATABASE_URL": "postgresql:///d"},
+        {"DB_HOST": "nas", "DB_PASSWORD": "word"},
+        {"DATABASE_URL": "postgresql://a@nas/d?password=word"},
+        {"DATABASE_URL": "postgresql://a@nas/d?sslcert=/me.crt"},
+        {"DB_HOST": "nas", "PGPASSWORD": "word"},
+        {"DB_HOST": "nas", "PGPASSFILE": "/home/me/.pgpass"},
+    ],
+)
+def test_a_database_on_this_machine_or_with_a_password_is_taken(environ):
+    """The embedded one trusts everybody on the loopback address; elsewhere libpq's ways to give a word count too."""
+    assert load_settings(environ).database_url.startswith("postgresql://")
+
+
+def test_an_empty_password_file_is_no_password(tmp_path):
+    """As a container is given one that nobody has filled."""
+    (tmp_path / "empty").write_text("\n")
+    assert "no password for it is set" in refusal(
+        {"DB_HOST": "timescaledb", "DB_PASSWORD_FILE": str(tmp_path / "empty")}
+    )
 
 
 @pytest.mark.parametrize("name", ["DB_PORT", "COLLECTOR_HTTP_PORT"])

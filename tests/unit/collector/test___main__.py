@@ -36,6 +36,7 @@ def test_bad_usage_is_exit_2():
     ("variable", "value", "said"),
     [
         ("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none", "no usable database at 127.0.0.1:1"),
+        ("DATABASE_URL", "postgresql://me@nas/btc_data", "the database at nas is not on this machine and no password"),
         ("BTC_CLOCK", "0,0,60", "BTC_CLOCK"),
         ("BTC_CONFIG", "/nowhere/config.yaml", "/nowhere/config.yaml"),
     ],
