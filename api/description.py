@@ -29,6 +29,8 @@ def describe(app: FastAPI, config: Config) -> None:
 
 def _narrow(parameter: dict[str, Any], config: Config) -> None:
     """Say of a parameter which values it takes, where its name says what it is."""
+    if parameter["name"] == "strategy":
+        parameter["schema"]["examples"] = list(config.strategies)
     if parameter["in"] != "query":
         return
     default = {"default": value} if (value := parameter["schema"].get("default")) is not None else {}

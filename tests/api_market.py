@@ -6,13 +6,14 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import msgspec
 import polars as pl
 
 from btc_core.model.timerange import MINUTE, TimeRange
 from btc_store.frames import open_frames
 from live.plan import plan_of
 from tests.derivation import made_minutes, note_no_trade, store_minutes
-from tests.live_lane import one_pass
+from tests.live_lane import follow_all, one_pass
 from tests.streams import serving
 
 START = datetime(2025, 2, 10, tzinfo=UTC)
@@ -38,6 +39,14 @@ def store_market(settings) -> pl.DataFrame:
         note_no_trade(frames, "BTC", [SILENT])
         one_pass(frames, plan_of(settings.config), "BTC", [TimeRange(START, END)], now=END + MINUTE)
     return minutes
+
+
+def store_accounts(settings, *, start=START, end=END, **terms) -> None:
+    """Store the paper accounts of a market's decisions, which follow all of them."""
+    paper = msgspec.structs.replace(settings.config.paper, start=start.date(), **terms)
+    plan = plan_of(msgspec.structs.replace(settings.config, paper=paper))
+    with open_frames(settings.database_url) as frames:
+        follow_all(frames, plan, "BTC", TimeRange(start, end), now=end + MINUTE)
 
 
 @asynccontextmanager

@@ -10,10 +10,11 @@ from btc_core.config import Config, parse_config
 from btc_core.model.timerange import TimeRange
 from btc_core.partitions import Partition, month_key, months_of
 from btc_store.checks import evaluate
-from btc_store.derive import Provenance, derive_candles, derive_decisions, derive_indicators
+from btc_store.derive import Provenance, Written, derive_candles, derive_decisions, derive_indicators
 from btc_store.evidence import EvidenceReader
 from btc_store.frames import Frames
 from btc_store.outbox import Report, read_outbox
+from btc_store.paper import follow
 from live.plan import Plan
 from live.work import Done, look
 from tests.derivation import closed_spans
@@ -59,6 +60,17 @@ def one_pass(frames: Frames, plan: Plan, symbol: str, minutes: Sequence[TimeRang
     for month in months_of(known):
         partition = Partition(f"{month_key(month)}|{symbol}", symbol, month, None)
         evaluate(EvidenceReader(frames=frames, symbol=symbol, now=now), partition, plan.checks)
+
+
+def follow_all(frames: Frames, plan: Plan, symbol: str, minutes: TimeRange, *, now: datetime) -> Written:
+    """Take the paper accounts of everything that hangs on minutes further, as a run does."""
+    done = Written()
+    for interval, strategies in plan.strategies.items():
+        for strategy in strategies:
+            spans = closed_spans(interval, [minutes], now=now)
+            by = Provenance(run_id="run", now=now)
+            done += follow(frames, symbol, interval, spans, strategy, config=plan.paper, rule=plan.rule, by=by)
+    return done
 
 
 def between(minutes: pl.DataFrame, start: datetime, end: datetime) -> pl.DataFrame:

@@ -50,7 +50,8 @@ async def test_every_endpoint_is_described(settings_for, database_url):
         *("/", "/api/v1/candles", "/api/v1/candles/latest", "/api/v1/indicators", "/api/v1/decisions"),
         *("/api/v1/backtests", "/api/v1/backtests/{id}", "/api/v1/backtests/{id}/trades"),
         *("/api/v1/backtests/{id}/equity", "/api/v1/stats", "/api/v1/health", "/api/v1/ta", "/api/v1/quality"),
-        *("/api/v1/export/csv", "/metrics"),
+        *("/api/v1/export/csv", "/metrics", "/api/v1/paper", "/api/v1/paper/{strategy}"),
+        *("/api/v1/paper/{strategy}/trades", "/api/v1/paper/{strategy}/equity"),
     }
     assert paths <= set(told["paths"])
     for path, methods in told["paths"].items():

@@ -20,8 +20,8 @@ from btc_store.paper import follow
 from live.plan import plan_of
 from live.work import look
 from tests.dagster_runs import days, run_derive
-from tests.derivation import closed_spans, made_minutes, note_no_trade, store_minutes
-from tests.live_lane import between, one_pass, posted, settle, small_config
+from tests.derivation import made_minutes, note_no_trade, store_minutes
+from tests.live_lane import between, follow_all, one_pass, posted, settle, small_config
 
 SPAN = TimeRange(datetime(2021, 1, 30, 20, tzinfo=UTC), datetime(2021, 2, 1, 6, tzinfo=UTC))
 HOUR = timedelta(hours=1)
@@ -66,17 +66,6 @@ def rates(first, n):
     """Return hourly funding, large enough to be seen."""
     rows = [(first + k * HOUR + timedelta(milliseconds=k), 1e-4 * (k % 5 - 1), None) for k in range(n)]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
-
-
-def follow_all(frames, plan, symbol, minutes, *, now):
-    """Follow everything that hangs on minutes, as a run does."""
-    done = Written()
-    for interval, strategies in plan.strategies.items():
-        for strategy in strategies:
-            spans = closed_spans(interval, [minutes], now=now)
-            by = Provenance(run_id="run", now=now)
-            done += follow(frames, symbol, interval, spans, strategy, config=plan.paper, rule=plan.rule, by=by)
-    return done
 
 
 class Dying(Frames):

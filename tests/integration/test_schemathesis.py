@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-from tests.api_market import clock, store_market
+from tests.api_market import clock, store_accounts, store_market
 from tests.conftest import ROOT
 from tests.dagster_web import dagster_web
 from tests.streams import serving
@@ -19,7 +19,9 @@ EXAMPLES = os.environ.get("BTC_TEST_CASES", "12")
 
 async def test_nothing_that_is_asked_breaks_it(settings_for, database_url, tmp_path):
     """Over a real database with three days of market in it; Dagster is made up."""
-    store_market(settings_for(database_url, BTC_CLOCK=clock()))
+    settings = settings_for(database_url, BTC_CLOCK=clock())
+    store_market(settings)
+    store_accounts(settings)
     async with (
         dagster_web() as (_web, url),
         serving(settings_for(database_url, BTC_CLOCK=clock(), DAGSTER_URL=url)) as (port, _app),
