@@ -2,7 +2,7 @@
 
 import hmac
 import logging
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from fastapi import Request
 
@@ -49,9 +49,19 @@ def warn_of_open_door(settings: Settings) -> None:
         logger.warning("no API_TOKEN is set: others may read, writes are accepted from this machine alone")
 
 
+def address_of(host: str) -> IPv4Address | IPv6Address | None:
+    """Return a client's address: IPv4 that came through a socket for both as what it is; None for what is none."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
 def _is_local(request: Request) -> bool:
     """Return whether a request comes from this machine, and from a page of ours if from a page at all."""
-    if request.client is None or not ip_address(request.client.host).is_loopback:
+    address = address_of(request.client.host) if request.client else None
+    if address is None or not address.is_loopback:
         return False
     if any(name in request.headers for name in _FORWARDED):
         return False

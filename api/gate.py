@@ -7,13 +7,14 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
-from ipaddress import ip_address
+from ipaddress import IPv6Address
 from typing import Any
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
+from api.door import address_of
 from api.errors import answer, internal_error
 from api.figures import Figures
 from btc_core.config import ApiConfig
@@ -102,25 +103,30 @@ class Gate:
         if scope["path"].startswith(_UNCOUNTED):
             return None
         host = scope["client"][0] if scope.get("client") else ""
-        rate = self._loopback_rate if _is_loopback(host) else self._rate
-        if self._limiter.hit(rate, host):
+        client, is_loopback = _client_of(host)
+        rate = self._loopback_rate if is_loopback else self._rate
+        if self._limiter.hit(rate, client):
             return None
-        reset = self._limiter.get_window_stats(rate, host).reset_time
+        reset = self._limiter.get_window_stats(rate, client).reset_time
         seconds = str(max(1, round(reset - time.time())))
         return answer(
             429,
             "too_many_requests",
-            f"More than {rate.amount} requests in a minute came from {host or 'this client'}.",
+            f"More than {rate.amount} requests in a minute came from {client or 'this client'}.",
             hint="Ask for longer pages (limit), or take the live stream (/api/v1/stream).",
             headers={"Retry-After": seconds},
         )
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _client_of(host: str) -> tuple[str, bool]:
+    """Return who an address counts as, and whether that is this machine.
+
+    A household has a network of IPv6 to itself, 2**64 addresses: together they are one client.
+    """
+    address = address_of(host)
+    if isinstance(address, IPv6Address) and not address.is_loopback:
+        return f"{IPv6Address(int(address) >> 64 << 64)}/64", False
+    return str(address or host), address is not None and address.is_loopback
 
 
 def _bounded(receive: Receive) -> Receive:

@@ -76,7 +76,75 @@ async def test_the_head_of_a_request_is_bounded(port, line):
     writer.write(b"" if line.startswith(b"GET") else b"GET / HTTP/1.1\r\nHost: x\r\n")
     writer.write(line + (b"x" * 2_000_000 if line != b"X: y\r\n" else line * 300_000))
     async with asyncio.timeout(20):
-        assert (await reader.readline()).startswith(b"HTTP/1.1 400 ")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 431 ")
+    writer.close()
+
+
+async def test_what_is_no_request_is_refused_in_the_one_shape(port):
+    """As every other answer that is none."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"\x16\x03\x01\x02\x00\x01\x00")
+    async with asyncio.timeout(20):
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert set(json.loads(body)) == {"error", "detail", "hint"}
+    writer.close()
+
+
+HEAD = (
+    b"POST /api/v1/backtests HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 900\r\n"
+)
+
+
+@pytest.mark.parametrize("first", [HEAD, HEAD + b"\r\n", b"\r\n"], ids=["head", "body", "blank lines"])
+async def test_a_request_that_trickles_in_is_given_up(port, monkeypatch, first):
+    """However busy its client looks; others are answered meanwhile."""
+    monkeypatch.setattr(protocol, "REQUEST_SECONDS", 0.5)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(first)
+
+    async def trickle():
+        while True:
+            writer.write(b"\r\n" if first == b"\r\n" else b"x")
+            await asyncio.sleep(0.05)
+
+    task = asyncio.create_task(trickle())
+    async with asyncio.timeout(20):
+        told = await reader.read()
+    task.cancel()
+    assert told.startswith(b"HTTP/1.1 408 ")
+    assert b"too_slow" in told
+    writer.close()
+
+
+async def test_a_connection_that_says_nothing_is_closed_without_a_word(port, monkeypatch):
+    """Browsers open some in advance, and would take a word for the answer to what they ask next."""
+    monkeypatch.setattr(protocol, "REQUEST_SECONDS", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async with asyncio.timeout(20):
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_an_answer_that_takes_longer_is_not_cut(api, monkeypatch):
+    """The time is the request's; one that has begun to come in behind it waits for its turn, and has its time then."""
+    port, app = api
+    may_answer = asyncio.Event()
+
+    @app.get("/slow")
+    async def slow():
+        await may_answer.wait()
+        return "done"
+
+    monkeypatch.setattr(protocol, "REQUEST_SECONDS", 0.2)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n" + b"GET / HTTP/1.1\r\n")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.read(1), 1)
+    may_answer.set()
+    async with asyncio.timeout(20):
+        assert b'"done"' in await reader.readuntil(b'"done"')
+        assert (await reader.read()).startswith(b"HTTP/1.1 408 ")
     writer.close()
 
 

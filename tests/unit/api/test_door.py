@@ -31,6 +31,7 @@ def request(*, client="127.0.0.1", token="", host="127.0.0.1:8000", **headers):
     [
         {},
         {"client": "::1", "host": "[::1]:8000"},
+        {"client": "::ffff:127.0.0.1"},
         {"host": "localhost:8000", "origin": "http://localhost:8000"},
         {"token": "word", "authorization": "Bearer word"},
         {"token": "wört", "authorization": "Bearer wört"},
@@ -46,6 +47,7 @@ async def test_it_opens(given):
     ("given", "status"),
     [
         ({"client": "192.0.2.1"}, 403),
+        ({"client": "somebody"}, 403),
         ({"x_forwarded_for": "192.0.2.1"}, 403),
         ({"forwarded": "for=192.0.2.1"}, 403),
         ({"host": "evil.example"}, 403),

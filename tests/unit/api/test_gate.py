@@ -69,7 +69,28 @@ async def test_a_client_has_so_many_requests_a_minute():
         assert (await http.get("/dashboard/api.js")).status_code == 200
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+async def of(gate_client, host):
+    """Return the status of a request that comes from an address, through the same gate as another client's."""
+    transport = httpx.ASGITransport(gate_client._transport.app, client=(host, 1))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as http:
+        return (await http.get("/")).status_code
+
+
+@pytest.mark.parametrize(
+    ("first", "same", "other"),
+    [
+        ("2001:db8:0:1::1", "2001:db8:0:1:ffff:ffff:ffff:ffff", "2001:db8:0:2::1"),
+        ("fe80::1%eth0", "fe80::2%eth0", "fe80:0:0:1::1"),
+        ("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"),
+    ],
+)
+async def test_a_network_of_ipv6_is_one_client(first, same, other):
+    """Whoever has one address of a /64 has all of them; IPv4 stays itself, also through a socket for both."""
+    async with client(requests_a_minute=1) as http:
+        assert [await of(http, each) for each in (first, same, other)] == [200, 429, 200]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
 async def test_this_machine_has_more(host):
     """Its programs come from one address together."""
     async with client(host=host, requests_a_minute=1, loopback_requests_a_minute=3) as http:
