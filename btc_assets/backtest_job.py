@@ -25,6 +25,7 @@ from btc_core.model.timerange import TimeRange, parse_time
 from btc_core.plugins import load_plugins
 from btc_core.strategy import PACKAGE, NamedStrategy, Strategy, load_strategy
 from btc_core.version import CODE_VERSION
+from btc_store.backtest_rows import held
 from btc_store.backtests import BacktestRequest, run_backtest, stored_range
 from btc_store.frames import Frames
 from resources.timescale import Timescale
@@ -185,6 +186,12 @@ def _strategy(asked: BacktestJobConfig, start: datetime) -> NamedStrategy:
 @contextmanager
 def _queued(frames: Frames, requests: Mapping[UUID, BacktestRequest], run_id: str) -> Iterator[None]:
     """Note all backtests as queued, so that each can be asked for; say so of those that are never begun."""
+    with held(frames, *requests), _noted(frames, requests, run_id):
+        yield
+
+
+@contextmanager
+def _noted(frames: Frames, requests: Mapping[UUID, BacktestRequest], run_id: str) -> Iterator[None]:
     with frames.transaction():
         for id_, request in requests.items():
             described = (request.strategy.name, request.symbol, request.interval.label)

@@ -11,6 +11,7 @@ import dagster as dg
 from dagster_postgres import PostgresEventLogStorage
 
 from btc_core.errors import DataError
+from btc_store.backtest_rows import end_abandoned
 from btc_store.frames import Frames, Value
 from btc_store.outbox import prune_outbox
 from btc_store.stream_changes import prune_stream
@@ -60,9 +61,11 @@ def build_prune_job() -> dg.JobDefinition:
                 "outbox rows": prune_outbox(frames, before=now - timedelta(days=config.outbox_days)),
                 "notes of the stream": prune_stream(frames, before=now - timedelta(days=config.stream_days)),
             }
+            ended = end_abandoned(frames)
         vacuum(timescale.settings.database_url, TABLES)
         context.log.info("deleted: %s", ", ".join(f"{n} {name}" for name, n in deleted.items()))
-        context.add_output_metadata({f"{name} deleted": n for name, n in deleted.items()})
+        told = {f"{name} deleted": n for name, n in deleted.items()}
+        context.add_output_metadata(told | {"backtests ended that were killed": ended})
 
     @dg.job(
         name=PRUNE_JOB,

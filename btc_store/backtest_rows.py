@@ -56,12 +56,44 @@ class _Skipped(msgspec.Struct):
 def recorded(frames: Frames, key: UUID, *described: Value) -> Iterator[None]:
     """Keep that a backtest is under way, and why it did not come to its end, whatever the reason is.
 
+    What others left behind when they were killed is ended here, too.
+
     Args:
         frames: The database.
         key: Its id.
         described: Strategy, symbol, interval, start, end, configuration (JSON) and the run's id.
     """
-    write(frames, key, "insert_backtest", *described)
+    end_abandoned(frames)
+    with held(frames, key):
+        write(frames, key, "insert_backtest", *described)
+        with _told(frames, key):
+            yield
+
+
+@contextmanager
+def held(frames: Frames, *keys: UUID) -> Iterator[None]:
+    """Let others know that these backtests are computed, or are going to be: if this process dies they know that too."""
+    with frames.transaction():
+        for key in keys:
+            frames.read("hold_backtest", str(key))
+    try:
+        yield
+    finally:
+        # Where the database is gone, so is the session, and with it the locks.
+        with suppress(adbc_driver_manager.Error), frames.transaction():
+            for key in keys:
+                frames.read("release_backtest", str(key))
+
+
+def end_abandoned(frames: Frames) -> int:
+    """Say of the backtests whose process was killed that they failed; return how many those are."""
+    with frames.transaction():
+        return frames.run("end_abandoned_backtests")
+
+
+@contextmanager
+def _told(frames: Frames, key: UUID) -> Iterator[None]:
+    """Keep why a backtest did not come to its end."""
     try:
         yield
     except BaseException as error:

@@ -24,10 +24,12 @@ async def api(settings_for, database_url):
         yield running
 
 
-async def store(connection, *, strategy="ma", status="finished", results=None, run_id=None, hours=0):
-    """Write a backtest's row; return its id."""
+async def store(connection, *, strategy="ma", status="finished", results=None, run_id=None, hours=0, is_held=True):
+    """Write a backtest's row; return its id. One that goes on is computed by the connection's session, or by nobody."""
     id_ = uuid4()
     await connection.execute(ROW, id_, strategy, START, status, results, run_id, hours)
+    if status == "running" and is_held:
+        await connection.execute("SELECT pg_advisory_lock(backtest_lock($1))", id_)
     return id_
 
 
@@ -82,6 +84,25 @@ async def test_a_run_that_died_without_a_word_is_told(api, connection, status, t
     assert bool(found["error"]) == (told != "running")
     listed = {each["id"]: each["status"] for each in (await http.get("/backtests")).json()["items"]}
     assert listed == {str(id_): told, str(other): "running"}
+
+
+async def test_one_that_nobody_computes_has_failed(api, connection):
+    """Whoever computed it, by its id, in the list, by its status; and it can be removed."""
+    http, web = api
+    ids = [
+        str(await store(connection, status="running", run_id=run_id, is_held=False))
+        for run_id in ("btc backtest", web.add("STARTED"))
+    ]
+    for id_ in ids:
+        found = (await http.get(f"/backtests/{id_}")).json()
+        assert (found["status"], "without a word" in found["error"]) == ("failed", True)
+    for status, told in (("failed", set(ids)), ("running", set())):
+        assert {
+            each["id"] for each in (await http.get("/backtests", params={"status": status})).json()["items"]
+        } == told
+    for id_ in ids:
+        answer = await http.delete(f"/backtests/{id_}")
+        assert (answer.status_code, answer.json()["status"]) == (202, "removing")
 
 
 async def test_while_dagster_is_away_what_is_known_is_told(api, connection):

@@ -61,6 +61,41 @@ def test_what_somebody_deleted_meanwhile_is_not_written_to(frames):
         backtest_rows.write(frames, key, "advance_backtest", 0.5)
 
 
+def fault(frames, key):
+    """Return what is wrong with a backtest that its row does not say."""
+    return query(frames, "SELECT backtest_fault(id, status) FROM backtest_runs WHERE id = $1::uuid", str(key)).item()
+
+
+def test_one_whose_process_is_gone_has_failed(frames, database_url):
+    """While its session lives it goes on; afterwards whoever looks sees that it ended, and the next one writes it."""
+    key, others = uuid4(), [uuid4(), uuid4()]
+    with open_frames(database_url) as killed:
+        going = backtest_rows.recorded(killed, key, *DESCRIBED)
+        going.__enter__()
+        with backtest_rows.recorded(frames, others[0], *DESCRIBED):
+            assert (row(frames, key), fault(frames, key)) == (("running", None), None)
+    reason = fault(frames, key)
+    assert (row(frames, key), "ended without a word" in reason) == (("running", None), True)
+    with backtest_rows.recorded(frames, others[1], *DESCRIBED):
+        assert (row(frames, key), fault(frames, key)) == (("failed", reason), None)
+        assert row(frames, others[1]) == ("running", None)
+    assert row(frames, others[0])[0] == "failed", "it ended without a result"
+
+
+def test_what_waits_for_its_turn_is_not_dead(frames):
+    """A run holds all that it is going to compute; one after the other ends what others left, and not those."""
+    keys = [uuid4(), uuid4()]
+    with backtest_rows.held(frames, *keys):
+        with frames.transaction():
+            for key in keys:
+                frames.run("queue_backtest", str(key), *DESCRIBED)
+        with backtest_rows.recorded(frames, keys[0], *DESCRIBED):
+            assert row(frames, keys[1]) == ("queued", None)
+    assert row(frames, keys[1]) == ("queued", None)
+    assert backtest_rows.end_abandoned(frames) == 2
+    assert row(frames, keys[1])[0] == "failed"
+
+
 def test_a_page_is_kept_whole(frames):
     """Whatever is in it."""
     key, html = uuid4(), "<p>ürgend \u2212 'quoted' {braced}</p>" * 500

@@ -174,10 +174,18 @@ def test_a_killed_backtest_is_none_and_the_next_is_whole(url, settings_for, tmp_
     with processes(tmp_path, DATABASE_URL=url) as group, psycopg2.connect(url) as holder:
         for station in STATIONS:
             kill_at(station, group, holder, asked)
-        assert rows(holder, f"SELECT status {killed}") == [("running",)] * len(STATIONS)
+        # The next one says of the one before that its process is gone; the API says it of the last one, too.
+        words = rows(holder, f"SELECT status, error, backtest_fault(id, status) {killed} ORDER BY created_at")
+        assert [status for status, *_ in words] == ["failed"] * (len(STATIONS) - 1) + ["running"]
+        assert all("without a word" in (error or fault) for _, error, fault in words)
         for table in ("decisions", "backtest_trades", "backtest_equity"):
             assert rows(holder, f"SELECT count(*) FROM {table} WHERE backtest_id IN (SELECT id {killed})") == [(0,)]
     again, forced = (answer_of(settings_for(url), *asked, *more) for more in ([], ["--force"]))
+    with psycopg2.connect(url) as holder:
+        assert rows(holder, f"SELECT status, count(*) {killed} GROUP BY 1 ORDER BY 1") == [
+            ("failed", 3),
+            ("finished", 2),
+        ]
     assert not again["is_found"]
     assert again["n_trades"] > 0
     assert again | {"id": None} == forced | {"id": None}
@@ -191,6 +199,9 @@ def kill_at(station, group, holder, asked):
     group.wait_for(f"a backtest that waits for {station}", lambda: rows(holder, waiting) != [(0,)], seconds=60)
     assert group.stop(station, signal.SIGKILL) == -signal.SIGKILL
     holder.commit()
+    # Its session notices when it is let go.
+    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
+    group.wait_for("the end of its session", lambda: rows(holder, held) == [(0,)], seconds=60)
 
 
 def rows(connection, sql):
