@@ -1,8 +1,8 @@
 """The look-ahead detector: does a strategy know what it cannot know? Candles in, the first wrong word out (law 6).
 
-A strategy is asked again with the future cut off, with another future, with no more history than it says it needs, and
-with the same candles once more. What it said must not change. Nothing here reads what a rule is made of: a cheater is
-caught by its words.
+A strategy is asked again with the future cut off, with another future, with no more history than it says it needs, with
+the same candles once more, and one of steps from the state that it said. What it said must not change, and neither must
+that state, from which live goes on. Nothing here reads what a rule is made of: a cheater is caught by its words.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from btc_core.decide import evaluate, take_positions
 from btc_core.model.interval import Interval
 from btc_core.model.timerange import format_time
 from btc_core.resample import CANDLE_SCHEMA, close_time
-from btc_core.step import STATE, with_steps
+from btc_core.step import STATE, State, Step, with_steps
 from btc_core.strategy import NamedStrategy
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -36,6 +36,7 @@ class Fault(StrEnum):
     RANGE = "range"
     LOOK_AHEAD = "look-ahead"
     LOOK_BACK = "look-back"
+    MEMORY = "memory"
 
 
 _ORDER = {fault: k for k, fault in enumerate(Fault)}
@@ -43,6 +44,7 @@ _SAYS = {
     Fault.LOOK_AHEAD: "with other candles after that time",
     Fault.LOOK_BACK: "with no more candles before it than the strategy says that it looks back",
     Fault.CHANCE: "the candles were the same",
+    Fault.MEMORY: "after the state that it had said before",
     Fault.RANGE: "an exposure is from -1 to 1, a confidence from 0 to 1",
 }
 _MENDS = {
@@ -50,6 +52,7 @@ _MENDS = {
     "whole column, a centred window, a group that holds later candles.",
     Fault.LOOK_BACK: "State in look_back how many candles before its own it looks at by itself, or put the window into "
     "an indicator.",
+    Fault.MEMORY: "A step knows its state and what it sees of the candle: put what it remembers into the state.",
     Fault.CHANCE: "A strategy has no clock, no chance and no memory of its own.",
     Fault.RANGE: "Clip it.",
 }
@@ -63,7 +66,7 @@ class Finding:
         fault: What is wrong.
         time: Open of the candle at which it shows.
         close_time: When the word was said.
-        column: ``wanted``, ``confidence`` …, or the indicator that differs.
+        column: ``wanted``, ``confidence`` …, or what differs: an indicator, a number of the state (``state.best``).
         before: What it said at first; null is no opinion.
         after: What it said when asked again.
     """
@@ -126,9 +129,13 @@ class Market:
         others = {i: cut(each, closed[i]) for i, each in self.others.items()}
         return replace(self, candles=cut(self.candles, row), others=others)
 
-    def said(self, strategy: NamedStrategy) -> pl.DataFrame:
-        """Return what a strategy says of it; one of steps from its first state on."""
-        return with_steps(self.seen(strategy), strategy.step, None).drop(STATE, strict=False)
+    def said(
+        self, strategy: NamedStrategy, *, since: datetime | None = None, state: State | None = None
+    ) -> pl.DataFrame:
+        """Return what a strategy says of it; one of steps from its first state on, or since a time from that state."""
+        seen = self.seen(strategy)
+        said = with_steps(seen if since is None else seen.filter(pl.col("time") >= since), strategy.step, state)
+        return said if strategy.step is None else said.unnest(STATE, separator=".")
 
     def seen(self, strategy: NamedStrategy) -> pl.DataFrame:
         """Return what a strategy says of it without a state, or what its steps read."""
@@ -227,8 +234,18 @@ def _ask_again(
         # from all of history, and out of the row before; what the steps read of a candle does not.
         first = max(cut - int(chance.integers(1, 5)), 0)
         inside = pl.col("time").is_between(times[first], times[cut])
-        again = market.from_(first - look_back).seen(strategy)
-        yield _difference(seen.filter(inside), again.filter(inside), Fault.LOOK_BACK)
+        short = market.from_(first - look_back)
+        yield _difference(seen.filter(inside), short.seen(strategy).filter(inside), Fault.LOOK_BACK)
+        if strategy.step is not None:
+            state = _state_before(said, times[first], strategy.step)
+            again = short.said(strategy, since=times[first], state=state)
+            yield _difference(said.filter(inside), again.filter(inside), Fault.MEMORY)
+
+
+def _state_before(said: pl.DataFrame, time: datetime, step: Step) -> State | None:
+    """Return the state that a strategy had said before a candle, as the lane finds it in a snapshot."""
+    row = said.filter(pl.col("time") < time).tail(1).to_dicts()
+    return {name: row[0][f"{STATE}.{name}"] for name in step.state} if row else None
 
 
 def _difference(before: pl.DataFrame, after: pl.DataFrame, fault: Fault) -> Finding | None:

@@ -72,7 +72,7 @@ def recorded(frames: Frames, key: UUID, *described: Value) -> Iterator[None]:
 
 @contextmanager
 def held(frames: Frames, *keys: UUID) -> Iterator[None]:
-    """Let others know that these backtests are computed, or are going to be: if this process dies they know that too."""
+    """Let others know that these backtests are computed, or are going to be; and if this process dies, that."""
     with frames.transaction():
         for key in keys:
             frames.read("hold_backtest", str(key))

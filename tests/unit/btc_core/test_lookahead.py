@@ -12,6 +12,7 @@ from btc_core.indicators import sma
 from btc_core.lookahead import ROOM, Fault, check, made_market, market_for, other_future
 from btc_core.model.interval import parse_interval
 from btc_core.plugins import plugin_names
+from btc_core.step import Step
 from btc_core.strategy import PACKAGE, NamedStrategy, Strategy, load_strategy
 
 HOUR = parse_interval("1h")
@@ -90,6 +91,74 @@ def test_an_understated_look_back_is_caught(wanted, needed):
 def test_what_hangs_on_the_first_candle_of_history_is_caught(wanted):
     """A first price, an average that never forgets, every second candle: other words where history begins later."""
     assert checked(ruled(wanted, look_back=20)).finding.fault is Fault.LOOK_BACK
+
+
+def stepping(advance, *, sees=CLOSE, look_back=0, state=0.0):
+    """Return a strategy of steps with one number of state that sees the close before and something else."""
+    rule = Strategy(
+        description="For the test.",
+        parameters={},
+        indicators=lambda _: [],
+        step=lambda _: Step(state={"kept": state}, sees={"close": CLOSE, "more": sees}, advance=advance),
+        look_back=lambda _: look_back,
+    )
+    return NamedStrategy("test", rule, {})
+
+
+def kept_before(state, close, more):
+    """Say whether the close is above what was kept a candle ago; keep what is seen now."""
+    (kept,) = state
+    return (more,), (1.0 if close > kept else -1.0), 1.0
+
+
+def kept_for_long(state, close, more):
+    """Keep what is seen when the price stands still, and act on it whenever that was."""
+    (kept,) = state
+    return (more if more > 1.001 * close else kept,), (1.0 if close > kept else -1.0), 1.0
+
+
+def test_a_step_that_keeps_what_it_saw_is_honest():
+    """The state is its memory, and what is seen is over."""
+    for advance in (kept_before, kept_for_long):
+        verdict = checked(stepping(advance, sees=pl.col("high")))
+        assert (verdict.finding, verdict.n_changes > 0) == (None, True)
+
+
+@pytest.mark.parametrize("advance", [kept_before, kept_for_long])
+@pytest.mark.parametrize(
+    "sees",
+    [CLOSE.shift(-1).fill_null(CLOSE), CLOSE.shift(-1).fill_null(0.0), pl.max_horizontal(CLOSE, CLOSE.max())],
+    ids=["the next close", "the next close or nothing", "the highest there will be"],
+)
+def test_a_future_that_is_hidden_in_a_state_is_caught(advance, sees):
+    """What it says now may be right: what it will say from that state is not."""
+    found = checked(stepping(advance, sees=sees)).finding
+    assert found.fault is Fault.LOOK_AHEAD
+    assert found.before != found.after
+
+
+def test_a_future_that_a_state_hides_until_it_is_past_is_caught():
+    """Every word is as if it had waited; only the state knows more than it can, and live it could not know it."""
+    found = checked(stepping(kept_before, sees=CLOSE.shift(-1).fill_null(CLOSE))).finding
+    assert (found.fault, found.column) == (Fault.LOOK_AHEAD, "state.kept")
+
+
+def test_a_step_with_a_memory_beside_its_state_is_caught():
+    """From the first candle on it says the same each time; live goes on from a state, and that is not all."""
+
+    def remembering():
+        seen = []
+
+        def advance(state, close, more):
+            (n,) = state
+            if n == 0.0:
+                seen.clear()
+            seen.append(close)
+            return (n + 1.0,), (1.0 if close > sum(seen[-10:]) / len(seen[-10:]) else -1.0), 1.0
+
+        return advance
+
+    assert checked(stepping(remembering())).finding.fault is Fault.MEMORY
 
 
 def test_chance_is_caught():
