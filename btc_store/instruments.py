@@ -41,15 +41,17 @@ def read_instrument(frames: Frames, symbol: str) -> Instrument | None:
 def config_of(frames: Frames, symbol: str, config: BacktestConfig) -> BacktestConfig:
     """Return a configuration with the exchange's terms of a symbol where it states none itself, as far as known.
 
+    The maintenance margin that follows from them stands in it.
+
     Raises:
         InputError: If its leverage is above the coin's maximum.
     """
     instrument = read_instrument(frames, symbol)
-    if instrument is None:
-        return config
-    terms = {"sz_decimals": instrument.sz_decimals, "max_leverage": instrument.max_leverage}
-    unsaid = {name: value for name, value in terms.items() if getattr(config, name) is None}
-    return msgspec.structs.replace(config, **unsaid)
+    if instrument is not None:
+        terms = {"sz_decimals": instrument.sz_decimals, "max_leverage": instrument.max_leverage}
+        unsaid = {name: value for name, value in terms.items() if getattr(config, name) is None}
+        config = msgspec.structs.replace(config, **unsaid)
+    return msgspec.structs.replace(config, maintenance_bps=config.margin_bps)
 
 
 def store_instruments(frames: Frames, found: Mapping[str, Instrument]) -> int:

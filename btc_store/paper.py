@@ -37,6 +37,8 @@ from btc_store.instruments import config_of
 
 logger = logging.getLogger(__name__)
 
+# What the exchange's terms decide where nobody states it.
+_EXCHANGES_OWN = ("sz_decimals", "max_leverage", "maintenance_bps")
 _MONTH = timedelta(days=31)
 _RECENT = timedelta(hours=2)
 _INSTANT = timedelta(microseconds=1)
@@ -159,7 +161,7 @@ def _stored_terms(
     told = msgspec.json.decode(stored)
     rest = {name: told.pop(name) for name in ("parameters", "start")}
     terms = msgspec.convert(told, BacktestConfig)
-    unsaid = {name: getattr(terms, name) for name in ("sz_decimals", "max_leverage") if getattr(asked, name) is None}
+    unsaid = {name: getattr(terms, name) for name in _EXCHANGES_OWN if getattr(asked, name) is None}
     meant = _described(msgspec.structs.replace(asked, **unsaid), strategy, start)
     is_same = msgspec.json.decode(meant) == {**told, **rest}
     return terms if is_same else None

@@ -59,7 +59,8 @@ class BacktestConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         maker_bps: Fee of an order that rested: a target. All else is a market order.
         slippage_bps: How much worse than the market a market order fills, of its price.
         slippage_range: The same as a share of the high-low range of the fill's minute; both are added.
-        maintenance_bps: Maintenance margin, of the position's notional.
+        maintenance_bps: Maintenance margin, of the position's notional; None: half of the initial margin at the coin's
+            most leverage, the exchange's rule (https://hyperliquid.gitbook.io/hyperliquid-docs/trading/margining).
         mode: The perpetual or the coin.
         max_leverage: The most the exchange gives on this coin; None: what it is known to say, else ``MAX_LEVERAGE``.
         delay_minutes: How long after a decision its order reaches the market, at least 0.
@@ -80,7 +81,7 @@ class BacktestConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     maker_bps: float = 1.5
     slippage_bps: float = 0
     slippage_range: float = 0
-    maintenance_bps: float = 125
+    maintenance_bps: float | None = None
     mode: Mode = Mode.PERP
     max_leverage: float | None = None
     delay_minutes: int = 0
@@ -94,8 +95,8 @@ class BacktestConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         if not (math.isfinite(self.capital) and self.capital > 0):
             raise InputError(f"capital: expected a number above 0, found {self.capital}.")
         for name in _COSTS:
-            found: float = getattr(self, name)
-            if not 0 <= found < BPS:
+            found: float | None = getattr(self, name)
+            if found is not None and not 0 <= found < BPS:
                 raise InputError(f"{name}: expected at least 0 and less than {BPS} basis points, found {found}.")
         if not 0 <= self.slippage_range <= 1:
             raise InputError(f"slippage_range: expected a share in [0, 1], found {self.slippage_range}.")
@@ -104,6 +105,17 @@ class BacktestConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         self._refuse_steps()
         self._refuse_exits()
         self._refuse_leverage()
+
+    @property
+    def most_leverage(self) -> float:
+        """The most the exchange gives, as far as it is known."""
+        return MAX_LEVERAGE if self.max_leverage is None else self.max_leverage
+
+    @property
+    def margin_bps(self) -> float:
+        """The maintenance margin that counts, of the position's notional."""
+        # Below one there is no margin to speak of.
+        return BPS / (2 * max(self.most_leverage, 1)) if self.maintenance_bps is None else self.maintenance_bps
 
     def _refuse_steps(self) -> None:
         """Refuse a mode that does not exist and whole numbers out of range."""
@@ -130,7 +142,7 @@ class BacktestConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     def _refuse_leverage(self) -> None:
         """Refuse more leverage than the exchange gives, and what would be liquidated by its own entry."""
-        most = MAX_LEVERAGE if self.max_leverage is None else self.max_leverage
+        most = self.most_leverage
         if not (math.isfinite(most) and most > 0):
             raise InputError(f"max_leverage: expected a number above 0, found {most}.")
         if not 0 < self.leverage <= most:
@@ -143,11 +155,11 @@ class BacktestConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
                 raise InputError(f"leverage: expected 1 in spot mode, which pays in full, found {self.leverage:g}.")
             return
         initial_bps = BPS / self.leverage
-        needed_bps = self.taker_bps + self.slippage_bps + self.maintenance_bps
+        needed_bps = self.taker_bps + self.slippage_bps + self.margin_bps
         if needed_bps >= initial_bps:
             raise InputError(
                 f"leverage {self.leverage:g} leaves an initial margin of {initial_bps:g} basis points: expected more "
-                f"than taker_bps + slippage_bps + maintenance_bps, found {needed_bps:g}."
+                f"than taker_bps + slippage_bps + maintenance margin, found {needed_bps:g}."
             )
 
 

@@ -164,7 +164,7 @@ def terms_of(config: BacktestConfig) -> Terms:
         maker=config.maker_bps / BPS,
         slippage=config.slippage_bps / BPS,
         slippage_range=float(config.slippage_range),
-        maintenance=config.maintenance_bps / BPS,
+        maintenance=config.margin_bps / BPS,
         min_notional=float(config.min_notional),
         lots=0.0 if config.sz_decimals is None else 10.0**config.sz_decimals,
         stop=fraction(config.stop_bps),

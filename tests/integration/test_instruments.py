@@ -29,6 +29,9 @@ def test_a_configuration_keeps_the_coin_s_terms_where_it_states_none(database_ur
         store_instruments(frames, {"BTC": Instrument(coin="BTC", sz_decimals=5, max_leverage=3.0)})
         with pytest.raises(InputError, match="at most 3"):
             config_of(frames, "BTC", BacktestConfig(leverage=5))
-    assert (unknown.sz_decimals, unknown.max_leverage) == (None, None)
-    assert (known.sz_decimals, known.max_leverage) == (5, 40.0)
-    assert (stated.sz_decimals, stated.max_leverage) == (2, 10.0)
+        low = config_of(frames, "BTC", BacktestConfig())
+        own = config_of(frames, "BTC", BacktestConfig(maintenance_bps=40))
+    assert (unknown.sz_decimals, unknown.max_leverage, unknown.maintenance_bps) == (None, None, 125)
+    assert (known.sz_decimals, known.max_leverage, known.maintenance_bps) == (5, 40.0, 125)
+    assert (stated.sz_decimals, stated.max_leverage, stated.maintenance_bps) == (2, 10.0, 500)
+    assert (low.maintenance_bps, own.maintenance_bps) == (pytest.approx(10_000 / 6), 40)

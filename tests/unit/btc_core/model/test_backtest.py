@@ -51,6 +51,29 @@ def test_impossible_values_are_refused_in_one_sentence(values, word):
     assert "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("values", "margin_bps"),
+    [
+        ({}, 125),
+        ({"max_leverage": 40}, 125),
+        ({"max_leverage": 25}, 200),
+        ({"max_leverage": 3}, 10_000 / 6),
+        ({"max_leverage": 3, "maintenance_bps": 0}, 0),
+        ({"maintenance_bps": 70}, 70),
+        ({"max_leverage": 0.5}, 5_000),
+    ],
+)
+def test_the_maintenance_margin_is_half_of_the_initial_one_at_the_most_leverage(values, margin_bps):
+    """The exchange's rule: 1/(2 · 40) for BTC and where the coin's terms are unknown; what is stated counts."""
+    assert BacktestConfig(**values | ({"leverage": 0.5})).margin_bps == pytest.approx(margin_bps)
+
+
+@pytest.mark.parametrize("most", [3, 5, 10, 20, 25, 40, 50])
+def test_the_most_leverage_of_a_coin_can_be_taken(most):
+    """Half of its initial margin is left to lose."""
+    assert BacktestConfig(leverage=most, max_leverage=most).leverage == most
+
+
 def test_conversion_refuses_as_construction_does():
     """What comes as plain values (a request, a row) is refused with the same error."""
     with pytest.raises(InputError, match="capital"):

@@ -95,6 +95,18 @@ def test_a_short_is_liquidated_by_a_high():
     assert found.results.final_equity == pytest.approx(500)
 
 
+@pytest.mark.parametrize(("most", "spared", "lost"), [(40, 81.1, 80.9), (10, 84.3, 84.1), (5, 88.9, 88.8)])
+def test_a_coin_with_less_leverage_is_lost_earlier(most, spared, lost):
+    """Fivefold long from 100: 50 units for 5000, margin 1000; lost where 1000 + 50 · (p − 100) = m · 50 · p.
+
+    m is half of the initial margin at the coin's most leverage. 40x, 1.25 %: p = 80 / 0.9875 = 81.01. 10x, 5 %: 80 /
+    0.95 = 84.21. 5x, 10 %: 80 / 0.9 = 88.89.
+    """
+    terms = {"leverage": 5, "max_leverage": most}
+    assert run(decided({1: 1}), market(*FLAT, low_4=spared), **terms).results.n_liquidations == 0
+    assert run(decided({1: 1}), market(*FLAT, low_4=lost), **terms).results.n_liquidations == 1
+
+
 def test_a_stop_fills_at_its_price_and_keeps_the_account_flat():
     """Stop 5 % below 100: minute 4 falls to 94, sold at 95, fee 1 % of 950·.
 
