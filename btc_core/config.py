@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
+from btc_core.alerts import AlertsConfig
 from btc_core.errors import BtcError, ConfigError, InputError, UnknownNameError, near_misses
 from btc_core.history import EXCHANGE_ITSELF, parse_history_source
 from btc_core.model.backtest import BacktestConfig
@@ -175,6 +176,7 @@ class Config(_Section, frozen=True):
     backtest: BacktestConfig = BacktestConfig()
     paper: PaperConfig = PaperConfig()
     api: ApiConfig = ApiConfig()
+    alerts: AlertsConfig = AlertsConfig()
 
     def coin_of(self, symbol: str) -> str:
         """Return the exchange's name of a symbol."""

@@ -40,6 +40,8 @@ class Settings:
     api_port: int
     # Empty: writes are accepted from this machine only.
     api_token: str = field(repr=False)
+    # Whom to tell: secrets, and read where something is sent.
+    alert_urls: str = field(repr=False)
     dagster_url: str
     collector_url: str
     clock: ClockScale
@@ -89,6 +91,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         api_host=env.get("API_HOST") or "127.0.0.1",
         api_port=_port(env, "API_PORT", 8000),
         api_token=_secret(env, "API_TOKEN", "API_TOKEN_FILE"),
+        alert_urls=_secret(env, "ALERT_URLS", "ALERT_URLS_FILE"),
         dagster_url=_url(env, "DAGSTER_URL", "http://127.0.0.1:3000", ("http", "https")).rstrip("/"),
         collector_url=_url(
             env, "COLLECTOR_URL", f"http://127.0.0.1:{_port(env, 'COLLECTOR_HTTP_PORT', 8080)}", ("http",)

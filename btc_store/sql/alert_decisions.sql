@@ -1,0 +1,8 @@
+-- Live decisions since an instant that change the exposure, or what was said before: a row a candle and revision.
+SELECT symbol, interval, strategy, time, revision, string_agg(signal, ', then ' ORDER BY seq) AS signals,
+       (array_agg(exposure ORDER BY seq DESC))[1] AS exposure, (array_agg(confidence ORDER BY seq DESC))[1] AS confidence,
+       (array_agg(price ORDER BY seq DESC))[1] AS price, (array_agg(indicator_snapshot ORDER BY seq DESC))[1]::text AS snapshot
+FROM decisions
+WHERE backtest_id IS NULL AND (signal <> 'HOLD' OR revision > 0) AND decided_at >= $1
+GROUP BY symbol, interval, strategy, time, revision
+ORDER BY time, symbol, interval, strategy, revision
