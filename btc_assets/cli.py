@@ -55,6 +55,7 @@ COMMANDS = {
     "strategies": "List the installed strategies.",
     "check-strategy": "Look for look-ahead in a strategy.",
     "indicators": "List the installed indicators.",
+    "alerts": "Show whom there is to tell, and what waits; or send it.",
     "doctor": "Check that everything is reachable, in step and on time.",
 }
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130

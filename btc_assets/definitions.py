@@ -27,6 +27,7 @@ from btc_store.live_state import served
 from btc_store.settings import Settings, load_settings
 from resources.progress import Progress
 from resources.timescale import Timescale
+from sensors.alerts import build_alerts_sensor
 from sensors.daily_checks import build_daily_checks_sensor
 from sensors.funding_schedule import build_funding_schedule
 from sensors.new_candles import Watch, build_new_candles_sensor
@@ -95,6 +96,7 @@ def build_definitions(settings: Settings, progress: Progress | None = None) -> d
                 QUALITY_JOB, symbols=list(config.symbols), labels=sorted(daily_intervals), history=history
             ),
             build_staleness_sensor(build_present_results(placed, list(config.symbols))),
+            build_alerts_sensor(),
         ],
         resources={"timescale": Timescale(settings), "progress": progress or Progress()},
         executor=dg.in_process_executor,

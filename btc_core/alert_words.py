@@ -86,7 +86,7 @@ def message_of_decision(decision: Decision) -> Message:
     )
 
 
-def test_message(at: datetime) -> Message:
+def message_of_test(at: datetime) -> Message:
     """Return what ``btc doctor --send-test`` sends."""
     body = f"Sent by `btc doctor --send-test` at {format_time(at)}. Whoever reads this is told when something is wrong."
     return Message(key="test", kind="test", severity="info", title="BTC alerts: a test", body=body)
@@ -180,8 +180,8 @@ def _run_failed(incident: Incident) -> tuple[str, str]:
     n = f"{incident.size:,.0f} runs have" if incident.size != 1 else "a run has"
     return (
         f"Dagster: {n} failed of {incident.subject}",
-        f"The last is {incident.details.get('run_id')}; its page in Dagster says why. What sensors ask for is asked for "
-        "again by itself, and nothing is lost meanwhile.",
+        f"The last is {incident.details.get('run_id')}; its page in Dagster says why. What a sensor asked for is asked "
+        "for again by itself, and nothing is lost meanwhile.",
     )
 
 

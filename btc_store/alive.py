@@ -1,6 +1,6 @@
-"""``python -m btc_store.alive daemon|live``: has it shown a sign of life? For the health check of a container.
+"""``python -m btc_store.alive daemon|live|alerts``: has it shown a sign of life? For the health check of a container.
 
-Both write when they last looked into the database, so one small question answers; neither listens on a port.
+They write when they last looked into the database, so one small question answers; none of them listens on a port.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from btc_store.connection import connect, explain
 from btc_store.settings import load_settings
 from btc_store.statements import statement
 
-# A daemon beats every 30 s at the latest; the live lane looks every 5.
-MOST_SECONDS = {"daemon": 180, "live": 60}
+# A daemon beats every 30 s at the latest; the live lane looks every 5, and who sends alerts every 30.
+MOST_SECONDS = {"daemon": 180, "live": 60, "alerts": 180}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,6 +10,7 @@ from itertools import chain
 import asyncpg
 import click
 
+from btc_assets.commands.alerts import Alerts, read_alerts
 from btc_assets.commands.options import command, json_option, settings_of
 from btc_assets.commands.output import answer
 from btc_assets.commands.queries import fetch
@@ -23,6 +24,8 @@ STALE_AFTER = timedelta(minutes=3)
 # Two processes that were given the same BTC_CLOCK differ by what the network takes.
 CLOCK_TOLERANCE = timedelta(seconds=5)
 COLLECTOR_TIMEOUT_SECONDS = 3
+# Whoever sends alerts looks every 30 s.
+ALERTS_LATE_SECONDS = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +38,16 @@ class Check:
     hint: str = ""
 
 
-@command(example="btc doctor\nbtc doctor --json")
+@command(example="btc doctor\nbtc doctor --send-test")
+@click.option("--send-test", is_flag=True, help="Send a test message to every channel of ALERT_URLS.")
 @json_option
 @click.pass_context
-def doctor(ctx: click.Context, *, as_json: bool) -> None:
+def doctor(ctx: click.Context, *, send_test: bool, as_json: bool) -> None:
     """Check that everything is reachable, in step and on time.
 
     Exits with 1 if a check fails. A collector that does not run, and what follows from it, is a warning.
     """
-    checks = list(_checks(ctx))
+    checks = list(_tested(settings_of(ctx)) if send_test else _checks(ctx))
     is_well = all(check.verdict != FAIL for check in checks)
     value = {"ok": is_well, "checks": [asdict(check) for check in checks]}
     answer(value, as_json=as_json, text="\n".join(_line(check) for check in checks))
@@ -86,6 +90,20 @@ def _database(settings: Settings) -> Iterator[Check]:
     for symbol, rows in zip(settings.config.symbols, times, strict=True):
         yield newest_minute(symbol, next(chain.from_iterable(rows), None), now=settings.now())
     yield open_findings(findings)
+    yield from alerts(read_alerts(settings))
+
+
+def _tested(settings: Settings) -> Iterator[Check]:
+    """Send a test message to every channel."""
+    from resources.alerts import open_desk, send_test
+
+    desk = open_desk(settings)
+    yield from (Check("alerts", FAIL, fault, "correct ALERT_URLS, or config.yaml") for fault in desk.faults)
+    if not (desk.opened or desk.faults):
+        yield Check("alerts", FAIL, "there is nobody to tell", "set ALERT_URLS (docs/alerts.md)")
+    for name, said in send_test(desk, now=settings.now()).items():
+        found = "took the test message" if said is None else f"did not take it: {said}"
+        yield Check(f"channel {name}", OK if said is None else FAIL, found, "" if said is None else "check its address")
 
 
 def server(facts: asyncpg.Record | dict[str, object], now: datetime) -> Iterator[Check]:
@@ -133,6 +151,32 @@ def open_findings(findings: "list[asyncpg.Record] | list[dict[str, object]]") ->
     shown = ", ".join(f"{row['n_findings']} {row['kind']} ({row['severity']})" for row in findings)
     is_serious = any(row["severity"] != "info" for row in findings)
     return Check("findings", WARN if is_serious else OK, shown, "see the table data_quality, `btc gaps` for gaps")
+
+
+def alerts(known: Alerts) -> Iterator[Check]:
+    """Judge whether whoever is to be told is told."""
+    yield from (Check("alerts", FAIL, fault, "correct ALERT_URLS, or config.yaml") for fault in known.faults)
+    if not known.channels:
+        if not known.faults:
+            yield Check("alerts", OK, "nobody is told: ALERT_URLS is empty (docs/alerts.md)")
+        return
+    age, n_open = known.looked_seconds_ago, len([each for each in known.incidents if each.told_at])
+    found = f"{n_open or 'no'} open {'incident' if n_open == 1 else 'incidents'}"
+    if age is None or age > ALERTS_LATE_SECONDS:
+        found += ", and nobody has looked " + ("yet" if age is None else f"for {_age_text(timedelta(seconds=age))}")
+        yield Check("alerts", WARN, found, "start Dagster (make up), or `btc alerts --follow`")
+    else:
+        yield Check("alerts", OK, f"{found}, looked {age:.0f} s ago")
+    for each in known.channels:
+        name, sent = (
+            f"channel {each.name}",
+            f"sent last {format_time(each.sent_at.replace(microsecond=0))}" if each.sent_at else "nothing sent yet",
+        )
+        if each.n_failed:
+            found = f"{sent}, {each.n_waiting} waiting, failed {each.n_failed} times: {each.error}"
+            yield Check(name, WARN, found, "try it with `btc doctor --send-test`")
+        else:
+            yield Check(name, OK, f"{sent}, {each.n_waiting or 'none'} waiting")
 
 
 def collector(port: int) -> Check:

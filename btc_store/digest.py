@@ -1,0 +1,58 @@
+"""The figures of a daily digest, as the database and the disks know them."""
+
+import shutil
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from btc_core.digest import Account, Decided, Disk, Figures, Minutes, Wrong
+from btc_core.model.timerange import floor_minute
+from btc_store.connection import Connection
+from btc_store.statements import statement
+
+_DAY = timedelta(days=1)
+
+
+async def read_figures(
+    connection: Connection, symbols: Sequence[str], folders: Iterable[Path], *, now: datetime
+) -> Figures:
+    """Return what a digest tells of the last 24 hours.
+
+    Args:
+        connection: The database.
+        symbols: The configured ones.
+        folders: Whose disks are told of.
+        now: The present instant of the market.
+    """
+    # The newest minute may not be there yet.
+    end = floor_minute(now) - timedelta(minutes=1)
+    minutes = await connection.fetch(statement("digest_minutes"), list(symbols), end - _DAY, end)
+    findings: dict[str, int] = {}
+    for row in await connection.fetch(statement("open_findings")):
+        if row["severity"] != "info":
+            findings[row["kind"]] = findings.get(row["kind"], 0) + row["n_findings"]
+    return Figures(
+        minutes=[Minutes(**row) for row in minutes],
+        decided=[Decided(**row) for row in await _rows(connection, "digest_decisions", now - _DAY)],
+        wrong=[Wrong(**row) for row in await _rows(connection, "digest_incidents", now - _DAY)],
+        findings=sorted(findings.items()),
+        accounts=[Account(**row) for row in await _rows(connection, "digest_accounts")],
+        disks=_disks(folders),
+    )
+
+
+async def _rows(connection: Connection, name: str, *values: object) -> list[Any]:
+    return await connection.fetch(statement(name), *values)
+
+
+def _disks(folders: Iterable[Path]) -> list[Disk]:
+    """Return each disk once, by the first folder on it."""
+    disks: dict[int, Disk] = {}
+    for folder in folders:
+        try:
+            device, usage = folder.stat().st_dev, shutil.disk_usage(folder)
+        except OSError:
+            continue
+        disks.setdefault(device, Disk(str(folder), usage.free / max(usage.total, 1), usage.free))
+    return list(disks.values())

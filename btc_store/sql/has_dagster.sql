@@ -1,0 +1,2 @@
+-- Whether Dagster keeps its runs in this database.
+SELECT to_regclass('dagster.run_tags') IS NOT NULL
