@@ -88,11 +88,14 @@ def said(
         opinion: ``strategy.opinion()``, or of it what a sweep needs: ``strategy.wants()``.
         seen: Columns that are wanted beside it.
     """
-    evaluated = with_others(with_indicators(candles, strategy.indicators), others, strategy)
+    evaluated = with_indicators(candles, strategy.indicators)
+    if strategy.also or "awaited_time" in seen:
+        evaluated = with_others(evaluated, others, strategy)
     # With a column beside it, an opinion that is the same for all candles has as many rows as they.
-    evaluated = evaluated.select(*seen, "is_seen", **opinion).slice(strategy.warm_up)
+    beside = {"time", "is_seen"} & {*evaluated.columns} - {*seen}
+    said_ = evaluated.select(*seen, *beside, **opinion).slice(strategy.warm_up)
     # A filter copies: only who looks at other intervals has something to leave out.
-    return (evaluated.filter("is_seen") if strategy.also else evaluated).drop("is_seen")
+    return (said_.filter("is_seen") if strategy.also else said_).drop(beside)
 
 
 def with_awaited(
@@ -147,14 +150,17 @@ def take_positions(evaluated: pl.DataFrame, *, before: float) -> pl.DataFrame:
         evaluated: Candles to decide on, ascending.
         before: The exposure before the first of them.
     """
-    exposure = pl.col("wanted").forward_fill().fill_null(before)
+    exposure = kept(evaluated, before=before)
+    return evaluated.with_columns(exposure=exposure, previous=exposure.shift(1, fill_value=before))
+
+
+def kept(evaluated: pl.DataFrame, *, before: float) -> pl.Series:
+    """Return the exposure after each of the evaluated candles: what is wanted there, else what was before."""
     if "at_least" in evaluated.columns:
         low = evaluated.select(pl.coalesce("wanted", "at_least").fill_null(-1.0)).to_series()
         high = evaluated.select(pl.coalesce("wanted", "at_most").fill_null(1.0)).to_series()
-        exposure = pl.Series(keep_between(low.to_numpy(), high.to_numpy(), before=before))
-    return evaluated.with_columns(exposure=exposure).with_columns(
-        previous=pl.col("exposure").shift(1, fill_value=before)
-    )
+        return pl.Series(keep_between(low.to_numpy(), high.to_numpy(), before=before))
+    return evaluated["wanted"].forward_fill().fill_null(before)
 
 
 def keep_between(low: Floats, high: Floats, *, before: float) -> Floats:

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from btc_core.across import Others
-from btc_core.decide import Completeness, labelled, said, split_by_completeness, take_positions
+from btc_core.decide import Completeness, kept, labelled, said, split_by_completeness
 from btc_core.errors import DataError
 from btc_core.gaps import with_no_trade
 from btc_core.model.backtest import BacktestConfig
@@ -24,7 +24,6 @@ from btc_core.resample import close_time, expected_minutes
 from btc_core.simulator.layout import Floats
 from btc_core.simulator.market import Market, prepare
 from btc_core.simulator.outcome import Outcome, outcome_of, returns_of
-from btc_core.simulator.simulate import Course, follow
 from btc_core.step import exposures_of
 from btc_core.strategy import NamedStrategy
 from btc_core.sweep import Place
@@ -134,33 +133,35 @@ def exposure_of(arena: Arena, strategy: NamedStrategy) -> Floats:
     Raises:
         DataError: If it wants an exposure beyond 1.
     """
-    exposure = np.zeros(len(arena.market.close_time))
     step = strategy.step
     opinion = said(arena.candles, strategy, arena.others, strategy.wants(), seen=("time",) if step else ())
     # The warm-up is absent, and nothing else: what is there are the last candles.
-    opinion = opinion.filter(arena.is_decided.tail(opinion.height))
-    wanted = take_positions(opinion, before=0.0)["exposure"].to_numpy() if step is None else exposures_of(opinion, step)
-    if len(wanted) and np.abs(wanted).max() > 1:
+    opinion = _decided(opinion, arena.is_decided.tail(opinion.height))
+    wanted = kept(opinion, before=0.0).to_numpy() if step is None else exposures_of(opinion, step)
+    if len(wanted) and max(wanted.max(), -wanted.min()) > 1:
         raise DataError(f"decisions: expected an exposure in [-1, 1], found {wanted[np.abs(wanted).argmax()]}")
+    exposure = np.zeros(len(arena.market.close_time))
     exposure[len(exposure) - len(wanted) :] = wanted
     return exposure
 
 
-def course_of(trial: Trial) -> Course:
-    """Return what a trial does to an account."""
-    return follow(trial.arena.market, exposure_of(trial.arena, trial.strategy), trial.arena.config)
+def _decided(opinion: pl.DataFrame, is_decided: pl.Series) -> pl.DataFrame:
+    """Return the rows that are decided on; without copying them where they are the last ones, as mostly."""
+    n = int(is_decided.sum())
+    return opinion.tail(n) if is_decided.tail(n).all() else opinion.filter(is_decided)
 
 
 def tried(trial: Trial) -> Trial:
     """Return a trial with what it earned."""
-    course = course_of(trial)
-    outcome = outcome_of(course, trial.arena.market, trial.arena.config)
-    return Trial(trial.arena, trial.place, trial.strategy, outcome)
+    arena = trial.arena
+    outcome = outcome_of(arena.market, exposure_of(arena, trial.strategy), arena.config)
+    return Trial(arena, trial.place, trial.strategy, outcome)
 
 
 def daily_returns_of(trial: Trial) -> Floats:
     """Return what a trial earned on each day. It is run again: a sweep keeps no curves."""
-    return returns_of(course_of(trial), trial.arena.market, trial.arena.config)
+    arena = trial.arena
+    return returns_of(arena.market, exposure_of(arena, trial.strategy), arena.config)
 
 
 def try_all(trials: Iterable[Trial], *, n_threads: int) -> Generator[Trial]:

@@ -22,9 +22,10 @@ from btc_core.model.timerange import TimeRange, format_time
 from btc_core.simulator.market import us
 from btc_core.simulator.outcome import Outcome, outcome_of
 from btc_core.simulator.rounds import rounds_of
+from btc_core.simulator.simulate import follow
 from btc_core.strategy import NamedStrategy, load_strategy
 from btc_core.sweep import MAX_TRIALS, Grid, Place, axes_of
-from btc_core.sweep_trial import Arena, Trial, course_of, try_all
+from btc_core.sweep_trial import Arena, Trial, exposure_of, try_all
 from btc_core.sweep_verdict import Verdict, judge, ranking
 from btc_core.walk_forward import (
     Step,
@@ -354,15 +355,14 @@ def _step(window: Window, best: Verdict, tested: Tested) -> Step:
 
 def _test(arena: Arena, chosen: Trial) -> Tested:
     """Return what a choice earns in the arena of a test."""
-    trial = Trial(arena, chosen.place, chosen.strategy)
-    course = course_of(trial)
-    market = arena.market
+    market, exposure = arena.market, exposure_of(arena, chosen.strategy)
+    course = follow(market, exposure, arena.config)
     return Tested(
         range_=market.range_,
         time=np.append(market.close_time[: len(course.equity) - 1], us(market.range_.end)),
         equity=course.equity,
         pnl=rounds_of(course.log).pnl,
-        outcome=outcome_of(course, market, arena.config),
+        outcome=outcome_of(market, exposure, arena.config),
     )
 
 

@@ -14,40 +14,27 @@ it. In spot mode an exposure is the share of the money that has been put in, and
 # ruff: noqa: PLR0917
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar
 
-from numba import njit
-
-from btc_core.simulator.layout import Account, Floats, Indices, Log, Minutes, Quote, Stretches, Terms
-
-Function = TypeVar("Function", bound=Callable[..., Any])
+from btc_core.simulator.compiled import compiled
+from btc_core.simulator.layout import FUNDING_TOGETHER, Account, Floats, Indices, Log, Minutes, Quote, Stretches, Terms
 
 # Places in layout.REASONS.
 SIGNAL, LIQUIDATION, END, STOP, TARGET = 0, 1, 2, 3, 4
 # A size this near to a whole lot (in lots) is one, a notional this near to the minimum (as a fraction) is it: 0.3 / 0.1
 # is 2.9999999999999996.
 _SLACK = 1e-9
-# So many decisions are asked about together whether anything happens between them.
+# So many decisions are asked about together whether anything happens between them; fewer than FUNDING_TOGETHER, so that
+# they lie in two stretches of its bounds at most.
 _TOGETHER = 32
 
 
-def _compiled(function: Function) -> Function:
-    """Return a function compiled; kept on disk beside its source, or not at all where nothing can be written."""
-    compile_: Any = njit
-    try:
-        return compile_(cache=True, nogil=True)(function)
-    except RuntimeError:
-        return compile_(nogil=True)(function)
-
-
-@_compiled
+@compiled
 def _side(held: float) -> float:
     """Return 1 for long, −1 for short, 0 for flat."""
     return 1.0 if held > 0 else -1.0 if held < 0 else 0.0
 
 
-@_compiled
+@compiled
 def _worse(quote: Quote, direction: float, terms: Terms) -> float:
     """Return what a market order fills at: direction 1 buys, −1 sells.
 
@@ -61,7 +48,7 @@ def _worse(quote: Quote, direction: float, terms: Terms) -> float:
     return price * (1 + direction * terms.slippage)
 
 
-@_compiled
+@compiled
 def is_lost(account: Account, cash: float, price: float, terms: Terms) -> bool:
     """Return whether a price leaves no more than the maintenance margin: ``cash + held · p − free ≤ l · |held| · p``.
 
@@ -72,7 +59,7 @@ def is_lost(account: Account, cash: float, price: float, terms: Terms) -> bool:
     return cash + (account.held - terms.maintenance * abs(account.held)) * price <= account.free
 
 
-@_compiled
+@compiled
 def _settle(account: Account, funding: float) -> None:
     """Pay the funding up to a cumulative value per unit; a long pays what is positive."""
     payment = account.held * (funding - account.settled)
@@ -81,7 +68,7 @@ def _settle(account: Account, funding: float) -> None:
     account.settled = funding
 
 
-@_compiled
+@compiled
 def _book(
     account: Account, log: Log, k: int, price: float, quantity: float, fee: float, reason: int, market: float
 ) -> None:
@@ -97,7 +84,7 @@ def _book(
     account.n_fills += 1
 
 
-@_compiled
+@compiled
 def _close(account: Account, log: Log, k: int, price: float, fee_rate: float, reason: int, market: float) -> None:
     """Sell or buy back all that is held; a position that cannot pay for that is lost instead."""
     fee = fee_rate * abs(account.held) * price
@@ -109,7 +96,7 @@ def _close(account: Account, log: Log, k: int, price: float, fee_rate: float, re
         account.put_in = 0.0
 
 
-@_compiled
+@compiled
 def _liquidate(account: Account, log: Log, k: int) -> None:
     """Lose the position with its whole margin, no fee beyond that.
 
@@ -124,7 +111,7 @@ def _liquidate(account: Account, log: Log, k: int) -> None:
     log[account.n_fills - 1].cash = account.free
 
 
-@_compiled
+@compiled
 def _fill(account: Account, log: Log, k: int, price: float, quantity: float, terms: Terms, market: float) -> bool:
     """Open, enlarge or reduce the position by an order rounded towards less; False if it is too small to be sent."""
     size = abs(quantity)
@@ -150,7 +137,7 @@ def _fill(account: Account, log: Log, k: int, price: float, quantity: float, ter
     return True
 
 
-@_compiled
+@compiled
 def _margin_to(account: Account, log: Log, k: int, quote: Quote, wanted: float, terms: Terms) -> None:
     """Buy or sell until the notional is ``exposure · leverage · (equity − fee)``, all at the price of the fill.
 
@@ -175,7 +162,7 @@ def _margin_to(account: Account, log: Log, k: int, quote: Quote, wanted: float, 
         account.free = (1 - exposure) * (account.cash + account.held * price)
 
 
-@_compiled
+@compiled
 def _put_in(account: Account, log: Log, k: int, quote: Quote, wanted: float, terms: Terms) -> None:
     """Spend the wanted share of the money on coins, or sell the share of them that is too much.
 
@@ -193,7 +180,7 @@ def _put_in(account: Account, log: Log, k: int, quote: Quote, wanted: float, ter
         account.put_in = wanted
 
 
-@_compiled
+@compiled
 def _move(account: Account, log: Log, k: int, quote: Quote, wanted: float, terms: Terms) -> None:
     """Bring the position to an exposure at a minute's open.
 
@@ -215,7 +202,7 @@ def _move(account: Account, log: Log, k: int, quote: Quote, wanted: float, terms
             _margin_to(account, log, k, quote, wanted, terms)
 
 
-@_compiled
+@compiled
 def _stop_price(account: Account, side: float, best: float, terms: Terms) -> float:
     """Return the nearer of the stop below the entry price and the one that trails the best price (short: above)."""
     fixed = account.entry * (1 - side * terms.stop)
@@ -223,7 +210,7 @@ def _stop_price(account: Account, side: float, best: float, terms: Terms) -> flo
     return side * max(side * fixed, side * trailing)
 
 
-@_compiled
+@compiled
 def _may_end(account: Account, low: float, high: float, funding_low: float, funding_high: float, terms: Terms) -> bool:
     """Return whether a liquidation, a stop or a target may be reached in a stretch; if not, its minutes are not read.
 
@@ -241,14 +228,14 @@ def _may_end(account: Account, low: float, high: float, funding_low: float, fund
     )
 
 
-@_compiled
+@compiled
 def _see(account: Account, low: float, high: float) -> None:
     """Remember the extremes of what a position was held through."""
     account.low, account.high = min(account.low, low), max(account.high, high)
     account.best = max(account.best, high) if account.held > 0 else min(account.best, low)
 
 
-@_compiled
+@compiled
 def _walk(account: Account, log: Log, start: int, stop: int, minutes: Minutes, terms: Terms) -> None:
     """Take a position through the minutes of a stretch, up to what ends it.
 
@@ -284,21 +271,21 @@ def _walk(account: Account, log: Log, start: int, stop: int, minutes: Minutes, t
         _see(account, minutes.low[k], minutes.high[k])
 
 
-@_compiled
+@compiled
 def _hold(
     account: Account, log: Log, first: int, end: int, minutes: Minutes, stretches: Stretches, terms: Terms
 ) -> None:
     """Take a position through stretches one after the other, up to what ends it."""
     for i in range(first, end):
         if account.held != 0:
-            low, high = stretches.low[i], stretches.high[i]
-            if _may_end(account, low, high, stretches.funding_low[i], stretches.funding_high[i], terms):
+            low, high, k = stretches.low[i], stretches.high[i], i // FUNDING_TOGETHER
+            if _may_end(account, low, high, stretches.funding_low[k], stretches.funding_high[k], terms):
                 _walk(account, log, stretches.at[i], stretches.at[i + 1], minutes, terms)
             else:
                 _see(account, low, high)
 
 
-@_compiled
+@compiled
 def advance(account: Account, log: Log, minutes: Minutes, stretches: Stretches, exposure: Floats, terms: Terms) -> None:
     """Take an account through every change of exposure and to the end of the minutes, where it stays as it is.
 
@@ -321,20 +308,20 @@ def advance(account: Account, log: Log, minutes: Minutes, stretches: Stretches, 
         # What the extremes of many stretches do not reach is reached in none of them. An empty one is not among them:
         # its minutes are those of a later one, which says what is wanted then.
         low, high = stretches.low[first], stretches.high[first]
-        funding_low, funding_high = stretches.funding_low[first], stretches.funding_high[first]
         last, wanted = min(first + _TOGETHER, n), account.wanted
-        while i < last and exposure[i] == wanted and stretches.at[i] != stretches.at[i + 1]:
+        while i < last and exposure[i] == wanted and (stretches.is_full or stretches.at[i] != stretches.at[i + 1]):
             low, high = min(low, stretches.low[i]), max(high, stretches.high[i])
-            funding_low = min(funding_low, stretches.funding_low[i])
-            funding_high = max(funding_high, stretches.funding_high[i])
             i += 1
+        k, m = first // FUNDING_TOGETHER, (i - 1) // FUNDING_TOGETHER
+        funding_low = min(stretches.funding_low[k], stretches.funding_low[m])
+        funding_high = max(stretches.funding_high[k], stretches.funding_high[m])
         if _may_end(account, low, high, funding_low, funding_high, terms):
             _hold(account, log, first, i, minutes, stretches, terms)
         else:
             _see(account, low, high)
 
 
-@_compiled
+@compiled
 def follow(account: Account, log: Log, minutes: Minutes, stretches: Stretches, exposure: Floats, terms: Terms) -> None:
     """Take an account through every change of exposure and to the end of the minutes, where it is closed.
 
@@ -355,7 +342,7 @@ def follow(account: Account, log: Log, minutes: Minutes, stretches: Stretches, e
         _close(account, log, n, _worse(last, -side, terms), terms.taker, END, last.price)
 
 
-@_compiled
+@compiled
 def mark(
     equity: Floats,
     exposure: Floats,
@@ -372,7 +359,7 @@ def mark(
 
     Args:
         equity: Gets the values, quote currency.
-        exposure: Gets position ÷ equity, 0 where nothing is left.
+        exposure: Gets position ÷ equity, 0 where nothing is left; an empty one gets nothing.
         log: The fills.
         fill_time: When they were, microseconds since 1970.
         time: When the decisions were known, ascending, likewise.
@@ -389,20 +376,5 @@ def mark(
             n += 1
         position = held * price[i]
         equity[i] = cash - held * (funding[i] - settled) + position
-        exposure[i] = position / equity[i] if equity[i] > 0 else 0.0
-
-
-@_compiled
-def deepest_fall(equity: Floats) -> float:
-    """Return the deepest fall below a former highest value as a fraction of it: ``metrics.max_drawdown`` to the bit.
-
-    In one pass, and it divides only at a new lowest value since the highest.
-    """
-    peak, low, deepest = equity[0], equity[0], 0.0
-    for i in range(1, len(equity)):
-        if equity[i] > peak:
-            peak = low = equity[i]
-        elif equity[i] < low:
-            low = equity[i]
-            deepest = max(deepest, 1 - low / peak)
-    return deepest
+        if len(exposure) > 0:
+            exposure[i] = position / equity[i] if equity[i] > 0 else 0.0

@@ -56,6 +56,9 @@ FILL = np.dtype(
     ]
 )
 
+# Funding moves little: bounds of this many stretches serve for each of them, and are read from the cache.
+FUNDING_TOGETHER = 64
+
 
 class Account(Protocol):
     """A record of ``ACCOUNT``, as the type checker sees it."""
@@ -121,10 +124,11 @@ class Stretches(NamedTuple):
     fill_low: Floats
     fill_high: Floats
     funding: Floats  # cumulative, that minute's included
-    low: Floats  # of the whole stretch, as the rest
+    low: Floats  # of the whole stretch
     high: Floats
-    funding_low: Floats
+    funding_low: Floats  # of so many stretches together (FUNDING_TOGETHER)
     funding_high: Floats
+    is_full: bool  # whether none is empty
 
 
 class Quote(NamedTuple):
@@ -186,4 +190,7 @@ def most_fills(exposure: Floats) -> int:
 
     A change closes (or loses) one position and opens another, which a stop, a target or a liquidation ends once.
     """
-    return 3 * (int(np.count_nonzero(np.diff(exposure, prepend=0.0))) + 1) + 1
+    if len(exposure) == 0:
+        return 4
+    n_changes = int(np.count_nonzero(exposure[1:] != exposure[:-1])) + int(exposure[0] != 0)
+    return 3 * (n_changes + 1) + 1

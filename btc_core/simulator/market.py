@@ -14,7 +14,7 @@ from btc_core.errors import DataError
 from btc_core.metrics import known_at_midnights
 from btc_core.model.interval import ONE_MINUTE, Interval
 from btc_core.model.timerange import EPOCH, MINUTE, TimeRange, format_time
-from btc_core.simulator.layout import Floats, Indices, Minutes, Stretches, frozen
+from btc_core.simulator.layout import FUNDING_TOGETHER, Floats, Indices, Minutes, Stretches, frozen
 
 UTC_TIME = pl.Datetime("us", "UTC")
 MICROSECOND = timedelta(microseconds=1)
@@ -57,6 +57,12 @@ class Market:
     midnights: Indices
     is_funding_known: bool
     funding_missing_hours: int
+
+    @property
+    def marks(self) -> tuple[Indices, Floats, Floats]:
+        """Time, price and cumulative funding where an account is valued: at each decision before the end."""
+        n = int(np.searchsorted(self.close_time, us(self.range_.end), side="left"))
+        return frozen(self.close_time[:n]), frozen(self.price[:n]), frozen(self.funding_before[:n])
 
     @property
     def n_missing_minutes(self) -> int:
@@ -148,15 +154,14 @@ def daily_average_cost(market: Market, *, slippage: float, fee: float) -> float 
 
 def _stretches(at: Indices, minutes: Minutes) -> Stretches:
     """Gather what follows each fill; zeros where no minute does, which nothing reads."""
-    n = len(minutes.open)
-    some = at[at < n]
+    n, settled = len(minutes.open), minutes.funding[1:]
 
-    def gathered(values: Floats, reduce: np.ufunc | None = None) -> Floats:
-        found = np.zeros(len(at))
+    def gathered(values: Floats, reduce: np.ufunc | None = None, *, together: int = 1) -> Floats:
+        starts = at[::together]
+        found, some = np.zeros(len(starts)), starts[starts < n]
         found[: len(some)] = values[some] if reduce is None else reduce.reduceat(values, some) if len(some) else 0.0
         return frozen(found)
 
-    settled = minutes.funding[1:]
     return Stretches(
         at=frozen(np.append(at, n)),
         open=gathered(minutes.open),
@@ -165,8 +170,9 @@ def _stretches(at: Indices, minutes: Minutes) -> Stretches:
         funding=gathered(settled),
         low=gathered(minutes.low, np.minimum),
         high=gathered(minutes.high, np.maximum),
-        funding_low=gathered(settled, np.minimum),
-        funding_high=gathered(settled, np.maximum),
+        funding_low=gathered(settled, np.minimum, together=FUNDING_TOGETHER),
+        funding_high=gathered(settled, np.maximum, together=FUNDING_TOGETHER),
+        is_full=bool((np.diff(at, append=n) > 0).all()),
     )
 
 

@@ -1,4 +1,4 @@
-"""The figures by which a sweep compares many courses: of the log and the curve alone, without frames of trades.
+"""The figures by which a sweep compares trials: of the log alone, without a curve and without frames of trades.
 
 They are those of ``btc_core.metrics.results`` to the last bit; a test holds the two together.
 """
@@ -11,7 +11,7 @@ from btc_core.model.backtest import BacktestConfig, ExitReason
 from btc_core.simulator.layout import REASONS, Floats
 from btc_core.simulator.market import Market
 from btc_core.simulator.rounds import rounds_of
-from btc_core.simulator.simulate import Course
+from btc_core.simulator.simulate import Played, play
 
 _LIQUIDATION = REASONS.index(ExitReason.LIQUIDATION)
 
@@ -31,35 +31,34 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     n_liquidations: int
 
 
-def outcome_of(course: Course, market: Market, config: BacktestConfig) -> Outcome:
-    """Return the figures of a course.
+def outcome_of(market: Market, exposure: Floats, config: BacktestConfig) -> Outcome:
+    """Return what following a wanted exposure through a market earns; the arguments are those of ``simulate.play``."""
+    return _outcome(play(market, exposure, config), market, config)[0]
 
-    Args:
-        course: From ``follow``.
-        market: What it went through.
-        config: What it was followed with.
-    """
-    from btc_core.simulator import kernel
 
-    worth = np.concatenate(([config.capital], course.equity))
-    returns = metrics.daily_returns(worth[market.midnights])
-    rounds, minute = rounds_of(course.log), course.log["minute"]
-    held = market.instants(minute[rounds.last]) - market.instants(minute[rounds.first])
-    return Outcome(
-        total_return=metrics.total_return(config.capital, float(worth[-1])),
+def returns_of(market: Market, exposure: Floats, config: BacktestConfig) -> Floats:
+    """Return what that earns on each day, as ``btc_core.metrics.daily_returns`` defines it."""
+    return _outcome(play(market, exposure, config), market, config)[1]
+
+
+def _outcome(played: Played, market: Market, config: BacktestConfig) -> tuple[Outcome, Floats]:
+    from btc_core.simulator import tally
+
+    log, time, final_equity, _n_unfilled = played
+    daily = np.empty(len(market.midnights))
+    fall = tally.add_days(daily, market.midnights, log, time, *market.marks, float(config.capital), final_equity)
+    returns, rounds = metrics.daily_returns(daily), rounds_of(log)
+    held_us = int((time[rounds.last] - time[rounds.first]).sum())
+    outcome = Outcome(
+        total_return=metrics.total_return(config.capital, final_equity),
         sharpe=metrics.sharpe(returns),
         sortino=metrics.sortino(returns),
-        max_drawdown=kernel.deepest_fall(worth),
+        max_drawdown=fall,
         n_trades=len(rounds.pnl),
         win_rate=metrics.win_rate(rounds.pnl),
         profit_factor=metrics.profit_factor(rounds.pnl),
-        exposure_time=metrics.share_of_time(int(held.sum()), market.range_),
-        final_equity=float(worth[-1]),
-        n_liquidations=int(np.count_nonzero(course.log["reason"][rounds.last] == _LIQUIDATION)),
+        exposure_time=metrics.share_of_time(held_us, market.range_),
+        final_equity=final_equity,
+        n_liquidations=int(np.count_nonzero(log["reason"][rounds.last] == _LIQUIDATION)),
     )
-
-
-def returns_of(course: Course, market: Market, config: BacktestConfig) -> Floats:
-    """Return what a course earned on each day, as ``btc_core.metrics.daily_returns`` defines it."""
-    worth = np.concatenate(([config.capital], course.equity))
-    return metrics.daily_returns(worth[market.midnights])
+    return outcome, returns

@@ -1,10 +1,10 @@
 """What the kernel's log says of each round: the fills from flat to flat. Sums over them, in their order."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from btc_core.simulator.layout import Floats, Indices
+from btc_core.simulator.layout import Floats, Indices, Log
 
 
 class Rounds(NamedTuple):
@@ -34,16 +34,11 @@ class Rounds(NamedTuple):
 
 def rounds_of(log: np.ndarray) -> Rounds:
     """Return the rounds of a log of fills (``layout.FILL``) that begins and ends flat; none of an empty one."""
-    if len(log) == 0:
-        no_index, nothing = np.zeros(0, np.int64), np.zeros(0)
-        return Rounds(no_index, no_index, *[nothing] * 7)
-    first = np.flatnonzero(np.append(0.0, log["held"][:-1]) == 0)
-    last = np.append(first[1:], len(log)) - 1
-    side = np.sign(log["quantity"][first])
-    notional = log["quantity"] * log["price"] * np.repeat(side, last - first + 1)
-    grows = notional > 0
-    quantity = np.add.reduceat(np.where(grows, np.abs(log["quantity"]), 0.0), first)
-    entered = np.add.reduceat(np.where(grows, notional, 0.0), first)
-    left = np.add.reduceat(np.where(grows, 0.0, -notional), first)
-    fees, funding = np.add.reduceat(log["fee"], first), np.add.reduceat(log["funding"], first)
-    return Rounds(first, last, side, quantity, entered, left, fees, funding, side * (left - entered) - fees - funding)
+    # Loads numba: only what simulates pays for it.
+    from btc_core.simulator import tally
+
+    most = len(log) // 2 + 1
+    columns: list[Any] = [np.empty(most, np.int64 if name in {"first", "last"} else float) for name in Rounds._fields]
+    fills: Log = log.view(np.recarray)
+    n = tally.add_rounds(fills, len(log), *columns)
+    return Rounds(*(column[:n] for column in columns))

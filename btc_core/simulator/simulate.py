@@ -6,6 +6,7 @@ docs/backtests.md explains both.
 
 import math
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -15,7 +16,7 @@ from btc_core.errors import DataError
 from btc_core.model.backtest import BPS, BacktestConfig, BacktestResults, Mode
 from btc_core.model.interval import ONE_MINUTE, Interval
 from btc_core.model.timerange import TimeRange
-from btc_core.simulator.layout import ACCOUNT, FILL, Floats, frozen, most_fills, terms_of
+from btc_core.simulator.layout import ACCOUNT, FILL, Floats, Indices, frozen, most_fills, terms_of
 from btc_core.simulator.market import (
     UTC_TIME,
     Market,
@@ -46,9 +47,25 @@ class Simulation:
     results: BacktestResults
 
 
+class Played(NamedTuple):
+    """What the kernel says.
+
+    Attributes:
+        log: The fills, records of ``layout.FILL``, ascending.
+        time: When each of them was, microseconds since 1970.
+        final_equity: What is left when the last position is closed.
+        n_unfilled: Orders that were too small to be sent.
+    """
+
+    log: Any
+    time: Indices
+    final_equity: float
+    n_unfilled: int
+
+
 @dataclass(frozen=True, slots=True)
 class Course:
-    """What the kernel says: the fills, and the account at each decision.
+    """The fills, and the account at each decision.
 
     Attributes:
         log: Records of ``layout.FILL``, ascending.
@@ -111,8 +128,8 @@ def simulate(
     return describe(market, follow(market, exposure, config), config)
 
 
-def follow(market: Market, exposure: Floats, config: BacktestConfig) -> Course:
-    """Return what following a wanted exposure through a market does to an account; a sweep calls this many times.
+def play(market: Market, exposure: Floats, config: BacktestConfig) -> Played:
+    """Return the fills of following a wanted exposure through a market; a sweep calls this many times.
 
     Args:
         market: Prepared once, with the configuration's delay.
@@ -129,23 +146,20 @@ def follow(market: Market, exposure: Floats, config: BacktestConfig) -> Course:
     account.free = -math.inf if config.mode is Mode.SPOT else config.capital
     kernel.follow(account, log, market.minutes, market.stretches, wanted, terms_of(config))
     log = log[: account.n_fills]
-    n = int(np.searchsorted(market.close_time, us(market.range_.end), side="left"))
+    return Played(log, frozen(market.instants(log["minute"])), float(account.cash), int(account.n_unfilled))
+
+
+def follow(market: Market, exposure: Floats, config: BacktestConfig) -> Course:
+    """Return what following a wanted exposure through a market does to an account; arguments as of ``play``."""
+    from btc_core.simulator import kernel
+
+    played = play(market, exposure, config)
+    marks = market.marks
+    n = len(marks[0])
     equity, held = np.empty(n + 1), np.zeros(n + 1)
-    fill_time = frozen(market.instants(log["minute"]))
-    kernel.mark(
-        equity[:n],
-        held[:n],
-        log,
-        fill_time,
-        frozen(market.close_time[:n]),
-        frozen(market.price[:n]),
-        frozen(market.funding_before[:n]),
-        float(config.capital),
-        0.0,
-        0.0,
-    )
-    equity[n] = account.cash
-    return Course(log, equity, held, int(account.n_unfilled))
+    equity[n] = played.final_equity
+    kernel.mark(equity[:n], held[:n], played.log, played.time, *marks, float(config.capital), 0.0, 0.0)
+    return Course(played.log, equity, held, played.n_unfilled)
 
 
 def describe(market: Market, course: Course, config: BacktestConfig) -> Simulation:

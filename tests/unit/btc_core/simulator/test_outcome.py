@@ -41,7 +41,7 @@ def test_the_figures_are_those_of_a_backtest(played, config):
     ready = prepare(decisions, minutes, range_=RANGE, funding=funding, delay_minutes=config.delay_minutes)
     course = follow(ready, decisions["exposure"].to_numpy(), config)
     whole = describe(ready, course, config).results
-    found = outcome_of(course, ready, config)
+    found = outcome_of(ready, decisions["exposure"].to_numpy(), config)
     assert found == Outcome(**{name: getattr(whole, name) for name in Outcome.__struct_fields__})
     assert found.n_trades > 2
     assert (found.n_liquidations > 0) == (config is CONFIGS["liquidations"])
@@ -50,7 +50,7 @@ def test_the_figures_are_those_of_a_backtest(played, config):
 def test_without_a_trade_there_are_no_rates():
     """What is undefined is None, and the capital stays."""
     ready = prepare(decided({1: 0, 5: 0}), market(*[100] * N), range_=RANGE)
-    found = outcome_of(follow(ready, np.zeros(2), BacktestConfig()), ready, BacktestConfig())
+    found = outcome_of(ready, np.zeros(2), BacktestConfig())
     assert (found.n_trades, found.win_rate, found.profit_factor, found.sharpe) == (0, None, None, None)
     assert (found.final_equity, found.total_return, found.exposure_time) == (10_000, 0, 0)
 
@@ -59,10 +59,10 @@ def test_the_returns_are_those_of_the_sharpe_ratio(played):
     """One for each day of the range; the ratio of them is the one that the sweep shows."""
     decisions, minutes, _funding = played
     ready = prepare(decisions, minutes, range_=RANGE)
-    course = follow(ready, decisions["exposure"].to_numpy(), BacktestConfig())
-    returns = returns_of(course, ready, BacktestConfig())
+    asked = (ready, decisions["exposure"].to_numpy(), BacktestConfig())
+    returns = returns_of(*asked)
     assert len(returns) == 4
-    assert sharpe(returns) == outcome_of(course, ready, BacktestConfig()).sharpe
+    assert sharpe(returns) == outcome_of(*asked).sharpe
 
 
 def test_a_trade_still_closes_at_the_end():
@@ -70,7 +70,7 @@ def test_a_trade_still_closes_at_the_end():
     ten = TimeRange(START, START + timedelta(minutes=10))
     config = BacktestConfig(capital=1000, taker_bps=0)
     ready = prepare(decided({1: 1}), market(*[100] * 9, 110, close=110), range_=ten)
-    found = outcome_of(follow(ready, np.ones(1), config), ready, config)
+    found = outcome_of(ready, np.ones(1), config)
     assert (found.n_trades, found.win_rate, found.exposure_time) == (1, 1.0, pytest.approx(0.9))
     assert found.final_equity == pytest.approx(1100)
     assert found.profit_factor is None
