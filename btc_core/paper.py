@@ -264,7 +264,7 @@ def _after(state: PaperState, account: Account, market: Market) -> PaperState:
         account=said,
         unit_funding=float(market.minutes.funding[n]),
         n_minutes=state.n_minutes + n,
-        price=float(market.minutes.close[n - 1]) if n else state.price,
+        price=market.minutes.last_close if n else state.price,
         round=msgspec.structs.replace(state.round) if state.round else None,
     )
 

@@ -23,6 +23,8 @@ from btc_core.strategy import load_strategy
 from btc_core.sweep import Grid, axes_of
 from btc_core.sweep_trial import Arena, Trial, exposure_of, prepare_arena, tried, try_all
 
+PRICES = ("time", "open", "high", "low", "close")
+COLUMNS = (*PRICES, "volume", "trades")
 N_TIMES = 7
 N_THREADS = 2
 SYMBOL, INTERVAL = "BTC", parse_interval("37m")
@@ -33,7 +35,9 @@ COMPLETENESS = Completeness(min_completeness=0.95, wait=timedelta(minutes=10))
 
 def read_minutes(file: str) -> tuple[pl.DataFrame, TimeRange]:
     """Return the minutes of a file, and what they cover."""
-    minutes = pl.read_parquet(file).with_columns(minutes=pl.lit(1, pl.Int32))
+    # Column by column, each in one piece: the arrays of the market are views of them, and no column is there twice.
+    columns = (pl.read_parquet(file, columns=[name]).to_series().rechunk() for name in COLUMNS)
+    minutes = pl.DataFrame(columns).with_columns(minutes=pl.lit(1, pl.Int32))
     first, last = minutes["time"][0], minutes["time"][-1]
     assert isinstance(first, datetime)
     assert isinstance(last, datetime)
@@ -83,8 +87,11 @@ def sweep(file: str) -> dict[str, object]:
 def arena_of(file: str) -> Arena:
     """Return the market of a file as 37m decisions meet it."""
     minutes, range_ = read_minutes(file)
+    candles = resample(minutes, INTERVAL)
+    # As a sweep does: from here on only prices are kept.
+    minutes = minutes.select(PRICES)
     return prepare_arena(
-        resample(minutes, INTERVAL),
+        candles,
         minutes,
         symbol=SYMBOL,
         interval=INTERVAL,

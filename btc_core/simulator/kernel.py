@@ -338,7 +338,7 @@ def follow(account: Account, log: Log, minutes: Minutes, stretches: Stretches, e
     if account.held != 0:
         _settle(account, minutes.funding[n])
         side = _side(account.held)
-        last = Quote(minutes.close[n - 1], minutes.low[n - 1], minutes.high[n - 1])
+        last = Quote(minutes.last_close, minutes.low[n - 1], minutes.high[n - 1])
         _close(account, log, n, _worse(last, -side, terms), terms.taker, END, last.price)
 
 

@@ -109,8 +109,8 @@ class Minutes(NamedTuple):
     open: Floats
     high: Floats
     low: Floats
-    close: Floats
     funding: Floats
+    last_close: float  # of the last one, the only close that anything is filled at; 0 without any
 
 
 class Stretches(NamedTuple):

@@ -107,13 +107,12 @@ def prepare(
         DataError: If times do not ascend, or a value is missing.
     """
     time, inside = _rows_in(minutes, range_)
-    values = {name: frozen(floats(inside, name)) for name in ("open", "high", "low", "close")}
+    values = {name: frozen(floats(inside, name)) for name in ("open", "high", "low")}
+    close = floats(inside, "close")
     close_time, decided = decisions_in(decisions, range_)
-    paid = _funding_per_unit(time, values["open"], funding, range_)
-    # Added up one by one, so that a sum that is carried on ends in the same bits.
-    cumulative = np.cumsum(np.concatenate(([funding_before], paid)))
+    cumulative = _funding_up_to(time, values["open"], funding, range_, before=funding_before)
     at = np.searchsorted(time, close_time + delay_minutes * _MINUTE_US, side="left").astype(np.int64)
-    market_minutes = Minutes(**values, funding=frozen(cumulative))
+    market_minutes = Minutes(**values, funding=frozen(cumulative), last_close=float(close[-1]) if len(close) else 0.0)
     n_known, missing_hours = _known_hours(funding, range_)
     start, end = us(range_.start), us(range_.end)
     last = EPOCH + int(time[-1]) * MICROSECOND if len(time) else range_.end
@@ -176,17 +175,22 @@ def _stretches(at: Indices, minutes: Minutes) -> Stretches:
     )
 
 
-def _funding_per_unit(time: Indices, price: Floats, funding: pl.DataFrame | None, range_: TimeRange) -> Floats:
-    """Return what a unit held into each minute pays in it: rate · open of the first minute from the settlement's on.
+def _funding_up_to(
+    time: Indices, price: Floats, funding: pl.DataFrame | None, range_: TimeRange, *, before: float
+) -> Floats:
+    """Return the cumulative funding per unit before the first minute and in each.
 
-    A settlement comes before the fills of its minute, so it is paid by who held the position up to it.
+    A unit that is held into a minute pays rate · open of the first minute from the settlement's on. A settlement comes
+    before the fills of its minute, so it is paid by who held the position up to it.
     """
-    paid = np.zeros(len(time))
+    paid = np.zeros(len(time) + 1)
+    paid[:1] = before
     stamps, rates = _settlements(funding, range_)
     at = np.searchsorted(time, stamps - stamps % _MINUTE_US, side="left")
     reached = at < len(time)
-    np.add.at(paid, at[reached], price[at[reached]] * rates[reached])
-    return paid
+    np.add.at(paid, at[reached] + 1, price[at[reached]] * rates[reached])
+    # Added up one by one: a sum that is carried on ends in the same bits. Zeros that nobody wrote take no memory.
+    return np.cumsum(paid, out=paid) if reached.any() or before else paid
 
 
 def _settlements(funding: pl.DataFrame | None, range_: TimeRange) -> tuple[Indices, Floats]:
@@ -249,9 +253,10 @@ def ascending(frame: pl.DataFrame, name: str) -> Indices:
         DataError: If one is missing, repeats or comes before the last.
     """
     time = frame[name].cast(UTC_TIME).to_physical()
-    if time.null_count() or not (np.diff(time.to_numpy()) > 0).all():
+    values = time.to_numpy()
+    if time.null_count() or not (values[1:] > values[:-1]).all():
         raise DataError(f"expected {name} to be ascending without repetition, found a row that is not")
-    return time.to_numpy()
+    return values
 
 
 def floats(frame: pl.DataFrame, name: str) -> Floats:

@@ -182,7 +182,7 @@ def describe(market: Market, course: Course, config: BacktestConfig) -> Simulati
         range_=market.range_,
         n_candles=len(market.close_time),
         first_open=float(market.minutes.open[0]) if has_minutes else None,
-        last_close=float(market.minutes.close[-1]) if has_minutes else None,
+        last_close=market.minutes.last_close if has_minutes else None,
         n_missing_minutes=market.n_missing_minutes,
         is_spot=is_spot,
         is_funding_known=is_spot or market.is_funding_known,
