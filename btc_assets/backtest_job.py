@@ -28,6 +28,7 @@ from btc_core.version import CODE_VERSION
 from btc_store.backtest_rows import held
 from btc_store.backtests import BacktestRequest, run_backtest, stored_range
 from btc_store.frames import Frames
+from btc_store.warm_up import Minutes
 from resources.timescale import Timescale
 
 BACKTEST_JOB, REMOVE_JOB = "backtest", "remove_backtest"
@@ -145,6 +146,7 @@ def _compute_all(frames: Frames, asked: BacktestJobConfig, timescale: Timescale,
                     run_id=run_id,
                     id_=id_,
                     render=page_of,
+                    minutes=Minutes(frames, request.symbol, range_.end, timescale.lake()),
                 )
             except BtcError as error:
                 _end(frames, [id_], "failed", str(error))

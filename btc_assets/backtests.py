@@ -23,6 +23,7 @@ from btc_core.strategy import NamedStrategy, load_strategy
 from btc_core.version import CODE_VERSION
 from btc_store.backtests import Backtest, BacktestRequest, run_backtest, stored_range
 from btc_store.frames import Frames
+from btc_store.lake import Lake
 from btc_store.warm_up import Minutes
 from resources.progress import Progress
 from resources.timescale import Timescale
@@ -79,7 +80,9 @@ def _build(config: Config, name: str, partitions: dg.PartitionsDefinition) -> dg
         with timescale.frames() as frames:
             for _, each in groupby(partitions_done, key=lambda partition: partition.symbol):
                 started, months = time.monotonic(), list(each)
-                done = _simulate(frames, config, strategy, intervals, months, run_id=context.run.run_id)
+                done = _simulate(
+                    frames, config, strategy, intervals, months, run_id=context.run.run_id, lake=timescale.lake()
+                )
                 _describe(
                     context, backtests_key(name), months, done, started=started, api_url=timescale.settings.page_url
                 )
@@ -108,11 +111,12 @@ def _simulate(
     months: Sequence[Partition],
     *,
     run_id: str,
+    lake: Lake | None,
 ) -> list[Backtest]:
     """Run a backtest per interval over consecutive months of a symbol, as one range."""
     symbol = months[0].symbol
     range_ = stored_range(frames, symbol, TimeRange(months[0].month.start, months[-1].month.end))
-    rule, settings, minutes = completeness_of(config), config.backtest, Minutes(frames, symbol, range_.end)
+    rule, settings, minutes = completeness_of(config), config.backtest, Minutes(frames, symbol, range_.end, lake)
     if strategy.rule.of == "capital":
         # The configured leverage is the perpetual's; coins are paid in full.
         settings = msgspec.structs.replace(settings, leverage=1)

@@ -12,6 +12,7 @@ BtcError
 │   └── LockedError        somebody else holds a lock for longer than we wait
 ├── ExchangeError      the exchange did not answer, or something that cannot be used
 ├── SpoolError         candles cannot be kept on disk while the database is away
+├── LakeError          the archive is away, or a file of it is missing or damaged
 └── DataError          the stored data do not allow what was asked
 """
 
@@ -74,6 +75,10 @@ class ExchangeError(BtcError):
 
 class SpoolError(BtcError):
     """Candles cannot be kept on disk: the folder is out of reach, the disk is full, or the spool is."""
+
+
+class LakeError(BtcError):
+    """The lake cannot be reached or written, or what it holds is not what its manifest says."""
 
 
 class DataError(BtcError):

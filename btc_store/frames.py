@@ -63,8 +63,12 @@ class Frames:
 
     def read(self, name: str, *values: Value) -> pl.DataFrame:
         """Return what a statement answers."""
+        return self.ask(statement(name), *values)
+
+    def ask(self, sql: str, *values: Value) -> pl.DataFrame:
+        """Return what SQL answers that is no file: made of names in the catalogue alone (``btc_store/lake_tables.py``)."""
         with self._connection.cursor() as cursor, _locks_told():
-            cursor.execute(statement(name), _bound(values))
+            cursor.execute(sql, _bound(values))
             return cursor.fetch_polars()
 
     def run(self, name: str, *values: Value, **tables: pl.DataFrame) -> int:

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 import yaml
 
 from btc_core.config import Config, parse_config
-from btc_core.errors import ConfigError
+from btc_core.errors import ConfigError, near_misses
 from btc_core.model.clock import ClockScale, parse_clock
 from btc_core.plugins import add_folder
 
@@ -23,6 +23,9 @@ MAINNET_WS_URL = "wss://api.hyperliquid.xyz/ws"
 MAINNET_API_URL = "https://api.hyperliquid.xyz/info"
 MAINNET_HOST = "hyperliquid.xyz"
 CONFIG_FILE = "config.yaml"
+# Beside the configuration file, as the collector's folder.
+LAKE, LAKE_CACHE = Path(".data/lake"), Path(".data/lake-cache")
+_LAKE_SCHEMES = ("s3", "gs", "az")
 # Events that Dagster stores with one statement; a run over ten years tells thousands.
 _DAGSTER_EVENT_BATCH = "200"
 
@@ -47,6 +50,10 @@ class Settings:
     clock: ClockScale
     dagster_home: Path
     collector_folder: Path
+    # A folder, or s3://bucket/prefix, gs://…, az://…: btc_store/lake_places.py.
+    lake: str
+    # What was fetched of a lake that is not on this machine.
+    lake_cache: Path
 
     def now(self) -> datetime:
         """Return the present instant, on the scaled clock where ``BTC_CLOCK`` is set."""
@@ -100,6 +107,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         dagster_home=Path(env.get("DAGSTER_HOME") or project_root()),
         # Relative to the file that names it, so that it does not hang on where the process was started.
         collector_folder=path.resolve().parent / config.collector.state_folder,
+        lake=lake_address(env["BTC_LAKE"], "BTC_LAKE") if env.get("BTC_LAKE") else str(path.resolve().parent / LAKE),
+        lake_cache=path.resolve().parent / LAKE_CACHE,
     )
     if settings.clock != ClockScale():
         scale = settings.clock
@@ -136,6 +145,31 @@ def read_config(path: Path, *, symbols: tuple[str, ...] = ()) -> Config:
         return parse_config(tree, symbols=symbols)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def lake_address(text: str, name: str) -> str:
+    """Return where a lake is: an object store's address as it is, or a folder, absolute.
+
+    Args:
+        text: What was given.
+        name: Of the variable or option.
+
+    Raises:
+        ConfigError: If it is an address of another kind, or names no bucket.
+    """
+    scheme, is_address, rest = text.partition("://")
+    if is_address and scheme == "file":
+        text, is_address = rest, ""
+    if not is_address:
+        return str(Path(text).expanduser().absolute())
+    if scheme not in _LAKE_SCHEMES:
+        raise ConfigError(
+            f"{name}={text!r}: expected a folder, or an address that begins with s3://, gs:// or az://. "
+            f"{near_misses(scheme, _LAKE_SCHEMES)}"
+        )
+    if not rest.strip("/"):
+        raise ConfigError(f"{name}={text!r}: expected a bucket after {scheme}://, such as {scheme}://my-bucket/btc")
+    return text.rstrip("/")
 
 
 def project_root() -> Path:

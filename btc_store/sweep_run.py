@@ -45,6 +45,7 @@ from btc_store.data_version import code_digest
 from btc_store.frames import Frames
 from btc_store.instruments import config_of
 from btc_store.kept_trials import KeptTrials, begin, fingerprint_of
+from btc_store.lake import Lake
 from btc_store.sweeps import Ground, read_grounds
 
 Advance = Callable[[float], None]
@@ -228,7 +229,9 @@ def _common(ranges: Mapping[str, TimeRange]) -> TimeRange:
     return TimeRange(start, end)
 
 
-def run_sweep(frames: Frames, prepared: Prepared, *, sort: str, n_threads: int, advance: Advance) -> Sweep:
+def run_sweep(
+    frames: Frames, prepared: Prepared, *, sort: str, n_threads: int, advance: Advance, lake: Lake | None = None
+) -> Sweep:
     """Try what is not finished yet, and judge it all. Ctrl-C leaves what is finished.
 
     Args:
@@ -237,11 +240,12 @@ def run_sweep(frames: Frames, prepared: Prepared, *, sort: str, n_threads: int, 
         sort: The figure of ``btc_core.sweep.SORTS`` by which the best is.
         n_threads: How many trials run at once.
         advance: Called with the number of trials that were finished.
+        lake: Where closed months may be read.
 
     Raises:
         DataError: If the stored data do not allow it.
     """
-    grounds = _grounds(frames, prepared)
+    grounds = _grounds(frames, prepared, lake)
     with KeptTrials(frames, prepared.fingerprint) as kept:
         if prepared.windows is not None:
             return _walk(grounds, prepared, kept, sort=sort, n_threads=n_threads, advance=advance)
@@ -254,13 +258,15 @@ def run_sweep(frames: Frames, prepared: Prepared, *, sort: str, n_threads: int, 
     return Sweep(prepared=prepared, sort=sort, n_finished=len(done), done=done, order=order, best=best)
 
 
-def _grounds(frames: Frames, prepared: Prepared) -> list[Ground]:
+def _grounds(frames: Frames, prepared: Prepared, lake: Lake | None) -> list[Ground]:
     plan = prepared.plan
     strategies = list(plan.strategies.values())
     return [
         ground
         for symbol, range_ in prepared.ranges.items()
-        for ground in read_grounds(frames, symbol, plan.intervals, strategies, range_=range_, rule=prepared.rule)
+        for ground in read_grounds(
+            frames, symbol, plan.intervals, strategies, range_=range_, rule=prepared.rule, lake=lake
+        )
     ]
 
 

@@ -21,6 +21,7 @@ from btc_core.sweep_trial import Arena, prepare_arena
 from btc_store.derive import read_no_trade
 from btc_store.frames import Frames
 from btc_store.funding import read_funding
+from btc_store.lake import Lake
 from btc_store.warm_up import candles_from, read_with_warm_up
 
 _PRICES = ("time", "open", "high", "low", "close")
@@ -92,6 +93,7 @@ def read_grounds(
     *,
     range_: TimeRange,
     rule: Completeness,
+    lake: Lake | None = None,
 ) -> list[Ground]:
     """Return what trials of a symbol are cut from, one ground per interval; the minutes are read once, shared by all.
 
@@ -102,6 +104,7 @@ def read_grounds(
         strategies: All that will be tried.
         range_: What is simulated.
         rule: When a candle with missing minutes is decided on.
+        lake: Where closed months may be read.
 
     Raises:
         DataError: If no candle of an interval closes in the range.
@@ -109,7 +112,7 @@ def read_grounds(
     opened = {interval: _owned(interval, range_) for interval in intervals}
     counts = {interval: _look_backs(strategies, interval) for interval in intervals}
     wanted = [(opened[own].start, other, n) for own, each in counts.items() for other, n in each.items()]
-    minutes, start = read_with_warm_up(frames, symbol, wanted, end=range_.end)
+    minutes, start = read_with_warm_up(frames, symbol, wanted, end=range_.end, lake=lake)
     candles = {i: candles_from(minutes, i, start, owned.end) for i, owned in opened.items()}
     beside = {other for strategy in strategies for other in strategy.also}
     others = {

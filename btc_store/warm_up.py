@@ -5,10 +5,12 @@ from datetime import datetime
 
 import polars as pl
 
-from btc_core.model.interval import ONE_MINUTE, Interval
+from btc_core.model.interval import Interval
 from btc_core.model.timerange import MINUTE, TimeRange
 from btc_core.resample import resample
-from btc_store.frames import Frames, read_candles
+from btc_store.frames import Frames
+from btc_store.lake import Lake
+from btc_store.lake_minutes import read_minutes
 
 # Outages leave out candles, so the warm-up is looked for in this many times its length.
 _REACH = 2
@@ -25,16 +27,17 @@ class Minutes:
         frames: The database.
         symbol: Whose.
         end: Where they end.
+        lake: Where closed months may be read; None: all comes from the database.
     """
 
-    def __init__(self, frames: Frames, symbol: str, end: datetime) -> None:
-        self._frames, self._symbol, self._end = frames, symbol, end
+    def __init__(self, frames: Frames, symbol: str, end: datetime, lake: Lake | None = None) -> None:
+        self._frames, self._symbol, self._end, self._lake = frames, symbol, end, lake
         self._start, self._read = end, pl.DataFrame()
 
     def since(self, start: datetime) -> pl.DataFrame:
         """Return the minutes from an instant on, ascending, in ``CANDLE_SCHEMA``."""
         if start < self._start:
-            before = read_candles(self._frames, self._symbol, ONE_MINUTE, TimeRange(start, self._start))
+            before = read_minutes(self._frames, self._symbol, TimeRange(start, self._start), self._lake)
             self._read = pl.concat([before, self._read], rechunk=True) if self._read.width else before
             self._start = start
         return self._read.filter(pl.col("time") >= start) if start > self._start else self._read
@@ -45,10 +48,10 @@ class Minutes:
 
 
 def read_with_warm_up(
-    frames: Frames, symbol: str, wanted: Sequence[Wanted], *, end: datetime
+    frames: Frames, symbol: str, wanted: Sequence[Wanted], *, end: datetime, lake: Lake | None = None
 ) -> tuple[pl.DataFrame, datetime]:
     """Return a symbol's minutes up to an instant with all that is wanted, as far as it is stored; and their start."""
-    return with_warm_up(Minutes(frames, symbol, end), wanted)
+    return with_warm_up(Minutes(frames, symbol, end, lake), wanted)
 
 
 def with_warm_up(minutes: Minutes, wanted: Sequence[Wanted]) -> tuple[pl.DataFrame, datetime]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from btc_store.frames import Frames, open_frames
+from btc_store.lake import Lake, lake_to_read
 from btc_store.settings import Settings
 
 
@@ -24,6 +25,10 @@ class Timescale:
         """Open a connection for frames."""
         with open_frames(self.settings.database_url) as frames:
             yield frames
+
+    def lake(self) -> Lake | None:
+        """Return the lake for whoever can do without it: closed months may be read there."""
+        return lake_to_read(self.settings.lake, self.settings.lake_cache)
 
     def now(self) -> datetime:
         """Return the present instant of the market."""

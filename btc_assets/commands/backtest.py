@@ -30,6 +30,7 @@ from btc_core.model.timerange import TimeRange, format_time
 from btc_core.strategy import load_strategy
 from btc_store.backtests import Backtest, BacktestRequest, run_backtest, stored_range
 from btc_store.frames import open_frames
+from btc_store.lake import lake_to_read
 from btc_store.settings import Settings
 from btc_store.warm_up import Minutes
 
@@ -99,7 +100,7 @@ def COMMAND(  # noqa: N802  # the constant that cli.py looks for
         progress(f"{strategy} on {symbol}", total=len(intervals)) as advance,
     ):
         range_ = stored_range(frames, symbol, asked)
-        minutes = Minutes(frames, symbol, range_.end)
+        minutes = Minutes(frames, symbol, range_.end, lake_to_read(settings.lake, settings.lake_cache))
         for interval in intervals:
             request = BacktestRequest(symbol=symbol, interval=interval, strategy=named, range_=range_, config=config)
             done.append(

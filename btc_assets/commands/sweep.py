@@ -33,6 +33,7 @@ from btc_core.sweep_verdict import Verdict
 from btc_core.walk_forward import Walked, parse_walk
 from btc_store.frames import open_frames
 from btc_store.kept_trials import finish
+from btc_store.lake import lake_to_read
 from btc_store.settings import Settings
 from btc_store.sweep_run import Sweep, SweepRequest, plan_sweep, prepare_sweep, run_sweep
 
@@ -165,7 +166,8 @@ def _run(settings: Settings, request: SweepRequest, *, sort: str, top: int) -> S
     with open_frames(settings.database_url) as frames:
         prepared = prepare_sweep(frames, plan, rule=completeness_of(settings.config))
         with progress(request.strategy, total=prepared.n_trials) as advance:
-            found = run_sweep(frames, prepared, sort=sort, n_threads=os.cpu_count() or 1, advance=advance)
+            lake = lake_to_read(settings.lake, settings.lake_cache)
+            found = run_sweep(frames, prepared, sort=sort, n_threads=os.cpu_count() or 1, advance=advance, lake=lake)
         if found.is_whole:
             finish(frames, prepared.fingerprint, _value(found, top))
     if found.best is None:

@@ -1,0 +1,2 @@
+-- Let all that this transaction reads be of one moment; before anything else in it.
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ
