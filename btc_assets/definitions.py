@@ -12,6 +12,7 @@ from btc_assets.decisions import build_decisions, completeness_of, decisions_key
 from btc_assets.freshness import with_freshness
 from btc_assets.funding import FUNDING_JOB, FUNDING_KEY, build_funding
 from btc_assets.indicators import build_indicators, indicators_by_interval, indicators_key
+from btc_assets.lake import LAKE_JOB, LAKE_KEY, build_lake
 from btc_assets.paper import build_paper, paper_key
 from btc_assets.partitions import build_partitions
 from btc_assets.prune import PRUNE_JOB, build_prune_job
@@ -30,6 +31,7 @@ from resources.timescale import Timescale
 from sensors.alerts import build_alerts_sensor
 from sensors.daily_checks import build_daily_checks_sensor
 from sensors.funding_schedule import build_funding_schedule
+from sensors.lake_schedule import build_lake_schedule
 from sensors.new_candles import Watch, build_new_candles_sensor
 from sensors.outbox import build_outbox_sensor
 from sensors.prune_schedule import build_prune_schedule
@@ -79,7 +81,8 @@ def build_definitions(settings: Settings, progress: Progress | None = None) -> d
     )
     daily_intervals = {interval.label for key in daily for interval in placed[key].intervals}
     assets = [build_minutes(partitions), candles, indicators, *decisions, *paper, *build_backtests(config, partitions)]
-    assets.append(build_funding(config, partitions))
+    assets += [build_funding(config, partitions), build_lake(partitions)]
+    archive = dg.define_asset_job(LAKE_JOB, selection=[LAKE_KEY], description="What the lake has not yet: the backup.")
     funding = dg.define_asset_job(FUNDING_JOB, selection=[FUNDING_KEY], description="Funding rates, terms of coins.")
     if settings.clock == ClockScale():
         # Policies know real time alone.
@@ -87,8 +90,12 @@ def build_definitions(settings: Settings, progress: Progress | None = None) -> d
     return dg.Definitions(
         assets=assets,
         asset_checks=build_checks(placed, partitions),
-        jobs=[derive, quality, funding, build_prune_job(), *build_backtest_jobs()],
-        schedules=[build_prune_schedule(PRUNE_JOB), build_funding_schedule(FUNDING_JOB, list(config.symbols))],
+        jobs=[derive, quality, funding, archive, build_prune_job(), *build_backtest_jobs()],
+        schedules=[
+            build_prune_schedule(PRUNE_JOB),
+            build_funding_schedule(FUNDING_JOB, list(config.symbols)),
+            build_lake_schedule(LAKE_JOB, list(config.symbols), history),
+        ],
         sensors=[
             build_new_candles_sensor(watch),
             build_outbox_sensor(),

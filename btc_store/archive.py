@@ -76,23 +76,26 @@ def symbols_stored(frames: Frames) -> list[str]:
         return frames.read("archived_symbols")["symbol"].to_list()
 
 
-def list_parts(frames: Frames, kind: Kind, symbol: str, *, now: datetime, within: TimeRange = FOREVER) -> list[Part]:
-    """Return the parts of a kind that a symbol has.
+def list_parts(frames: Frames, kind: Kind, symbol: str, *, within: TimeRange = FOREVER) -> list[Part]:
+    """Return the parts of a kind that a symbol has; whether a month of minutes is settled is not asked yet.
 
     Args:
         frames: The database.
         kind: Which; not ``unsettled``, which comes with ``candles``.
         symbol: Whose; of ``terms`` it does not count.
-        now: The present instant of the market.
         within: Months in this range; kinds without months are listed whole.
     """
     rows = frames.read(f"archived_{kind.name}", *_asked(frames, kind, symbol, within)).rows(named=True)
-    parts: list[Part] = []
-    for row in rows:
-        keys = {key: symbol if key == "symbol" else row[key] for key in kind.keys}
-        part = Part(kind=kind, keys=keys, digest=row["digest"] or "", n_rows=row["n_rows"])
-        parts.append(_judged(frames, part, now) if kind is CANDLES else part)
-    return [part for part in parts if part.n_rows]
+    return [
+        Part(
+            kind=kind,
+            keys={key: symbol if key == "symbol" else row[key] for key in kind.keys},
+            digest=row["digest"],
+            n_rows=row["n_rows"],
+        )
+        for row in rows
+        if row["n_rows"]
+    ]
 
 
 def _asked(frames: Frames, kind: Kind, symbol: str, within: TimeRange) -> tuple[Value, ...]:
@@ -136,7 +139,9 @@ def archive(
     with frames.transaction():
         frames.ask(statement("see_one_moment"))
         frames.read("lock_archive", f"{kind.name} {symbol}")
-        parts = list_parts(frames, kind, symbol, now=now, within=within)
+        parts = list_parts(frames, kind, symbol, within=within)
+        if kind is CANDLES:
+            parts = [_judged(frames, part, now) for part in parts]
         files = {path for name in _folders(kind) for path in lake.place.list(name)} if parts else set[str]()
         for part, manifest in zip(parts, lake.find([part.folder for part in parts]), strict=True):
             is_there = manifest is not None and part.is_in(manifest) and _is_whole(manifest, files)
@@ -229,3 +234,34 @@ def _drop_twin(lake: Lake, part: Part, files: AbstractSet[str]) -> None:
         folder = folder_of((UNSETTLED if part.kind is CANDLES else CANDLES).name, part.keys)
         if any(parent(path) == folder for path in files):
             lake.remove(folder)
+
+
+def months_behind(frames: Frames, lake: Lake, symbol: str, *, now: datetime) -> list[TimeRange]:
+    """Return the months of which the lake lacks something, ascending.
+
+    Args:
+        frames: The database.
+        lake: What is archived.
+        symbol: Whose months.
+        now: The present instant of the market.
+
+    Raises:
+        LakeError: If the lake cannot be reached.
+    """
+    behind: set[str] = set()
+    for kind in KINDS.values():
+        if not kind.is_monthly or kind is UNSETTLED:
+            continue
+        with frames.transaction():
+            parts = list_parts(frames, kind, symbol)
+            for part, manifest in zip(parts, lake.find([part.folder for part in parts]), strict=True):
+                is_there = manifest is not None and manifest.digest == part.digest
+                if not is_there and not (kind is CANDLES and _is_unsettled(frames, lake, part, now)):
+                    behind.add(part.keys["month"])
+    return [month_of_key(key) for key in sorted(behind)]
+
+
+def _is_unsettled(frames: Frames, lake: Lake, part: Part, now: datetime) -> bool:
+    """Return whether the lake has a month of minutes as one that is not settled, and it is so still."""
+    (manifest,) = lake.find([folder_of(UNSETTLED.name, part.keys)])
+    return manifest is not None and manifest.digest == part.digest and _judged(frames, part, now).is_in(manifest)

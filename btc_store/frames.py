@@ -66,7 +66,7 @@ class Frames:
         return self.ask(statement(name), *values)
 
     def ask(self, sql: str, *values: Value) -> pl.DataFrame:
-        """Return what SQL answers that is no file: made of names in the catalogue alone (``btc_store/lake_tables.py``)."""
+        """Return what SQL answers that is no file: made of the catalogue's names (``lake_tables.py``)."""
         with self._connection.cursor() as cursor, _locks_told():
             cursor.execute(sql, _bound(values))
             return cursor.fetch_polars()

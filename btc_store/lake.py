@@ -133,9 +133,10 @@ class Lake:
             folders = sorted({parent(path) for path in paths})
             told = self.place.get_all([f"{folder}/{MANIFEST}" for folder in folders])
             for folder, data in zip(folders, told, strict=True):
+                if data is None:
+                    faults.append(f"{folder}/{MANIFEST} is missing, its data files are there")
+                    continue
                 try:
-                    if data is None:
-                        raise LakeError(f"{folder}/{MANIFEST} is missing, its data files are there")
                     manifests.append(_read_manifest(folder, data))
                 except LakeError as error:
                     faults.append(str(error))

@@ -1,4 +1,4 @@
-"""Stored minutes for whoever simulates: closed months from the lake, where it has what the database has, else from there.
+"""Stored minutes for whoever simulates: from the lake the months that it has as the database has them, else from there.
 
 Whether a month is the same is asked of the database: as many rows, as many of them confirmed, as many revisions, the
 same newest write. Revisions only grow, so what is the same in all of these is the same to the bit.

@@ -27,6 +27,11 @@ class Place(Protocol):
         """What people call it."""
         ...
 
+    @property
+    def near_root(self) -> Path:
+        """Below which folder of this machine ``near`` finds files."""
+        ...
+
     def get(self, path: str) -> bytes | None:
         """Return a file, None where there is none."""
         ...
@@ -63,6 +68,11 @@ class Folder:
         """The folder."""
         return str(self.root)
 
+    @property
+    def near_root(self) -> Path:
+        """The folder."""
+        return self.root
+
     def get(self, path: str) -> bytes | None:
         """Return a file, None where there is none."""
         try:
@@ -90,8 +100,8 @@ class Folder:
             _sync(file.parent)
         except OSError as error:
             raise LakeError(
-                f"the lake {self.name} cannot be written: {error.strerror or error}. Make room there, or point BTC_LAKE "
-                "or --lake at another place; what was there is still there"
+                f"the lake {self.name} cannot be written: {error.strerror or error}. Make room there, or point "
+                "BTC_LAKE or --lake at another place; what was there is still there"
             ) from error
         finally:
             with suppress(OSError):
@@ -125,7 +135,7 @@ class Folder:
 
 
 class ObjectStore:
-    """A bucket, or a prefix in one: s3, gs, az. Credentials come from the environment, as the store's own tools take them.
+    """A bucket, or a prefix in one: s3, gs, az. Credentials are where the store's own tools look for them.
 
     Args:
         url: Of the place: ``s3://bucket/prefix``.
@@ -150,6 +160,11 @@ class ObjectStore:
     def name(self) -> str:
         """The address."""
         return self._url
+
+    @property
+    def near_root(self) -> Path:
+        """The folder that keeps what was fetched."""
+        return self._cache.root
 
     def get(self, path: str) -> bytes | None:
         """Return a file, None where there is none."""

@@ -57,7 +57,7 @@ class Kind:
     """A kind of part.
 
     Attributes:
-        name: Also the folder in the lake, and the statement ``archived_<name>`` that lists the parts with a digest each.
+        name: Also the folder in the lake; the statement ``archived_<name>`` lists its parts with a digest each.
         keys: What names a part: folders ``key=value``.
         tables: Its tables; the first has a row wherever there is a part.
         time: The column that says when the first and the last row are; None where none does.
@@ -200,8 +200,8 @@ def insert_rows(frames: Frames, table: Table, rows: pl.DataFrame) -> int:
     columns = columns_of(frames, table.name)
     if unknown := [name for name in rows.columns if name not in columns]:
         raise LakeError(
-            f"the lake has a column {table.name}.{unknown[0]}, which this database lacks: run `btc db upgrade`, or take "
-            "the version of the program that wrote the lake"
+            f"the lake has a column {table.name}.{unknown[0]}, which this database lacks: run `btc db upgrade`, or "
+            "take the version of the program that wrote the lake"
         )
     frames.put("incoming", rows)
     given = ", ".join(f'"{name}"' for name in rows.columns)

@@ -7,10 +7,11 @@ from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
 
-from btc_core.errors import InputError, IntervalError, TimeError, UnknownNameError
+from btc_core.errors import ConfigError, InputError, IntervalError, TimeError, UnknownNameError
 from btc_core.model.interval import Interval, parse_interval
 from btc_core.model.timerange import EPOCH, TimeRange, parse_time
-from btc_store.settings import Settings, load_settings
+from btc_core.partitions import month_range
+from btc_store.settings import Settings, lake_address, load_settings
 
 # Later than every candle: where no end is given, all that is stored may be meant.
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
@@ -91,6 +92,34 @@ def _refuse(
     kind.fail(str(error), param, ctx)
 
 
+class MonthType(click.ParamType[TimeRange]):
+    """A calendar month: 2024-05."""
+
+    name = "month"
+
+    def convert(self, value: str | TimeRange, param: click.Parameter | None, ctx: click.Context | None) -> TimeRange:
+        """Return the month."""
+        if isinstance(value, TimeRange):
+            return value
+        try:
+            return month_range(datetime.strptime(value, "%Y-%m").replace(tzinfo=UTC))
+        except ValueError:
+            self.fail(f"{value!r} is no month: expected year and month, such as 2024-05", param, ctx)
+
+
+class LakeType(click.ParamType[str]):
+    """Where a lake is: a folder or an object store's address."""
+
+    name = "lake"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the place."""
+        try:
+            return lake_address(value, "--lake")
+        except ConfigError as error:
+            return _refuse(self, error, param, ctx)
+
+
 SYMBOL, INTERVAL, TIME = SymbolType(), IntervalType(), TimeType()
 
 
@@ -101,6 +130,10 @@ def _pairs(_ctx: click.Context, _param: click.Parameter, pairs: Sequence[str]) -
     return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
 
 
+month_option = click.option("--month", type=MonthType(), help="One calendar month: 2024-05.")
+lake_option = click.option(
+    "--lake", type=LakeType(), help="A folder, or s3://bucket/prefix, gs://…, az://…; by default BTC_LAKE."
+)
 symbol_option = click.option("--symbol", type=SYMBOL, required=True, help="A symbol of config.yaml: BTC.")
 interval_option = click.option("--interval", type=INTERVAL, required=True, help="A candle interval: 37m, 1h, 1d, 1M.")
 parameters_option = click.option(
@@ -133,6 +166,20 @@ def range_of(start: datetime | None, end: datetime | None, *, now: datetime) -> 
         TimeError: If the range is empty or reversed.
     """
     return TimeRange(start or EPOCH, end or now)
+
+
+def months_asked(month: TimeRange | None, start: datetime | None, end: datetime | None) -> TimeRange | None:
+    """Return the range that ``--month``, or ``--start`` and ``--end`` name; None where none of them is given.
+
+    Raises:
+        InputError: If both are given.
+        TimeError: If the range is empty or reversed.
+    """
+    if month is not None and (start or end):
+        raise InputError("--month with --start or --end: expected one or the other")
+    if month is not None or not (start or end):
+        return month
+    return range_of(start, end, now=FOREVER)
 
 
 def command(*, example: str, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:

@@ -84,7 +84,7 @@ def test_the_graph_is_whole(settings):
         dg.Definitions.validate_loadable(found)
     keys = {key.to_user_string() for key in found.resolve_asset_graph().get_all_asset_keys()}
     intervals = settings.config.intervals
-    assert keys == {"candles/1m", "funding", *(f"candles/{label}" for label in intervals)} | {
+    assert keys == {"candles/1m", "funding", "lake", *(f"candles/{label}" for label in intervals)} | {
         f"{group}/{name}"
         for group, names in (
             ("indicators", ["37m", "148m", "1d"]),
