@@ -1,6 +1,7 @@
 """Wiring only: the configuration becomes assets, checks, jobs and sensors."""
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -17,9 +18,11 @@ from btc_assets.paper import build_paper, paper_key
 from btc_assets.partitions import build_partitions
 from btc_assets.prune import PRUNE_JOB, build_prune_job
 from btc_assets.quality import COMPLETE, build_checks, build_present_results, keys_of_turn, place_checks
+from btc_assets.sweeps import build_sweeps
 from btc_core.check import Turn, load_checks
 from btc_core.config import Config
 from btc_core.enabled import enabled
+from btc_core.errors import PluginError
 from btc_core.model.clock import ClockScale
 from btc_core.model.interval import ONE_MINUTE, Interval
 from btc_core.model.timerange import TimeRange
@@ -45,8 +48,8 @@ DERIVE_JOB, QUALITY_JOB = "derive", "quality_daily"
 def build_definitions(settings: Settings, progress: Progress | None = None) -> dg.Definitions:
     """Return everything that Dagster runs, for these settings."""
     config, broken = enabled(settings.config)
-    for error in broken:
-        logger.error("strategy left out", extra={"file": error.file, "fault": error.fault})
+    sweeps, broken_too = build_sweeps(config, now=settings.now())
+    _tell_of([*broken, *broken_too])
     partitions = build_partitions(config)
     candles, indicators = build_candles(config, partitions), build_indicators(config, partitions)
     decisions, paper = build_decisions(config, partitions), build_paper(config, partitions)
@@ -81,7 +84,7 @@ def build_definitions(settings: Settings, progress: Progress | None = None) -> d
     )
     daily_intervals = {interval.label for key in daily for interval in placed[key].intervals}
     assets = [build_minutes(partitions), candles, indicators, *decisions, *paper, *build_backtests(config, partitions)]
-    assets += [build_funding(config, partitions), build_lake(partitions)]
+    assets += [build_funding(config, partitions), build_lake(partitions), *sweeps]
     archive = dg.define_asset_job(LAKE_JOB, selection=[LAKE_KEY], description="What the lake has not yet: the backup.")
     funding = dg.define_asset_job(FUNDING_JOB, selection=[FUNDING_KEY], description="Funding rates, terms of coins.")
     if settings.clock == ClockScale():
@@ -108,6 +111,11 @@ def build_definitions(settings: Settings, progress: Progress | None = None) -> d
         resources={"timescale": Timescale(settings), "progress": progress or Progress()},
         executor=dg.in_process_executor,
     )
+
+
+def _tell_of(broken: Sequence[PluginError]) -> None:
+    for error in broken:
+        logger.error("strategy left out", extra={"file": error.file, "fault": error.fault})
 
 
 def _guards(config: Config, interval: Interval) -> list[dg.AssetCheckKey]:

@@ -2,11 +2,15 @@
 
 import base64
 import io
+import math
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import dagster as dg
 import polars as pl
+
+from btc_core.sweep_heat import Heat
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -59,6 +63,35 @@ def picture_of_equity(equity: pl.DataFrame) -> dg.MetadataValue:
     below.tick_params(labelsize=7)
     axes.legend(loc="best", fontsize=7, framealpha=0.6)
     return _as_metadata(figure)
+
+
+def picture_of_heat(heat: Heat) -> dg.MetadataValue:
+    """Draw a figure over two parameters as coloured cells, green is good; over one as a line. The best is marked."""
+    figure, axes = _figure()
+    down, across = heat.best
+    if heat.down is None:
+        heights = [math.nan if value is None else value for value in heat.values[0]]
+        axes.plot(range(len(heights)), heights, color="#5e81ac", linewidth=1.2, marker=".", markersize=3)
+        axes.plot(across, heights[across], "o", color="#2e9e5b", markersize=6)
+        axes.set_ylabel(heat.sort.replace("_", " "), fontsize=7)
+    else:
+        warmth = [[math.nan if value is None else heat.warmth(value) for value in row] for row in heat.values]
+        axes.grid(visible=False)
+        axes.imshow(warmth, cmap="RdYlGn", vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
+        axes.plot(across, down, "s", markerfacecolor="none", markeredgecolor="black", markersize=8)
+        axes.set_yticks(*_labels(heat.rows, most=8))
+        axes.set_ylabel(heat.down, fontsize=7)
+    axes.set_xticks(*_labels(heat.columns, most=12))
+    axes.set_xlabel(heat.across, fontsize=7)
+    value = heat.values[down][across]
+    axes.set_title(f"{heat.sort.replace('_', ' ')}: best {value:.2f}" if value is not None else heat.sort, fontsize=7)
+    return _as_metadata(figure)
+
+
+def _labels(texts: Sequence[str], *, most: int) -> tuple[list[int], list[str]]:
+    """Return places and texts of ticks, not more than can be read."""
+    places = list(range(0, len(texts), -(-len(texts) // most)))
+    return places, [texts[i] for i in places]
 
 
 def _figure() -> "tuple[Figure, Axes]":

@@ -7,7 +7,7 @@ that names the key and the near misses.
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import msgspec
 
@@ -18,6 +18,7 @@ from btc_core.model.backtest import BacktestConfig
 from btc_core.model.interval import Interval, parse_interval
 
 _ORIGIN = re.compile(r"https?://[^/\s*]+")
+_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SYMBOL = re.compile(r"[A-Z0-9]+(?:[/:][A-Z0-9]+)*")
 
 
@@ -51,6 +52,39 @@ class StrategyConfig(_Section, frozen=True):
 
     intervals: tuple[str, ...]
     parameters: dict[str, float | int | str] = {}
+
+
+class SweepConfig(_Section, frozen=True):
+    """A sweep that Dagster offers as an asset: what `btc sweep` takes as options.
+
+    Attributes:
+        strategy: Its name.
+        intervals: Of the candles that are decided on.
+        parameters: Ranges ("5:400:5"), lists, values.
+        symbols: Which ones; all where left out.
+        start, end: Midnights of the first day and after the last; left out: since ``history_start``, to the last one.
+        random: So many places of the grid, drawn; None: all.
+        seed: Of the draw.
+        walk_forward: Training and test, as in ``12M/3M``; None: the whole range at once.
+        anchored: Whether each training begins where the range does.
+        sort: The figure by which the best is.
+        top: How many are shown.
+        backtest: Capital, costs and rules that differ from the section of that name.
+    """
+
+    strategy: str
+    intervals: tuple[str, ...]
+    parameters: dict[str, str | float | int | tuple[str | float | int, ...]] = {}
+    symbols: tuple[str, ...] = ()
+    start: date | None = None
+    end: date | None = None
+    random: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    seed: Annotated[int, msgspec.Meta(ge=0)] = 0
+    walk_forward: str | None = None
+    anchored: bool = False
+    sort: str = "sharpe"
+    top: Annotated[int, msgspec.Meta(ge=1)] = 20
+    backtest: dict[str, float | int | str | None] = {}
 
 
 class DecisionsConfig(_Section, frozen=True):
@@ -177,6 +211,7 @@ class Config(_Section, frozen=True):
     paper: PaperConfig = PaperConfig()
     api: ApiConfig = ApiConfig()
     alerts: AlertsConfig = AlertsConfig()
+    sweeps: dict[str, SweepConfig] = {}
 
     def coin_of(self, symbol: str) -> str:
         """Return the exchange's name of a symbol."""
@@ -252,6 +287,22 @@ def _check(config: Config) -> None:
     for section, entries in (("indicators", config.indicators), ("strategies", config.strategies)):
         for name, entry in entries.items():
             _check_labels(f"{section}.{name}.intervals", entry.intervals, config.intervals)
+    for name, sweep in config.sweeps.items():
+        _check_sweep(f"sweeps.{name}", name, sweep, config)
+
+
+def _check_sweep(key: str, name: str, sweep: SweepConfig, config: Config) -> None:
+    if _KEY.fullmatch(name) is None:
+        raise ConfigError(f"sweeps: expected letters, digits, - and _ in a name, found {name!r}")
+    if not sweep.intervals:
+        raise ConfigError(f"{key}.intervals: expected at least one, found none")
+    _check_labels(f"{key}.intervals", sweep.intervals, None)
+    for symbol in sweep.symbols:
+        if symbol not in config.symbols:
+            near = near_misses(symbol, config.symbols)
+            raise ConfigError(f"{key}.symbols: {symbol} is not among the symbols. {near}")
+    if sweep.anchored and sweep.walk_forward is None:
+        raise ConfigError(f"{key}.anchored: expected walk_forward with it, such as walk_forward: 12M/3M")
 
 
 def _check_labels(key: str, labels: tuple[str, ...], known: tuple[str, ...] | None) -> None:

@@ -23,7 +23,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         deflated_sharpe: How probable it is that its Sharpe ratio is more than the luck of the best of so many trials;
             None where it is undefined.
         n_neighbours: How many trials are at most a step away in each range, and the same in everything else.
-        neighbours_median: The median of their figures; None without one.
+        neighbours_median, neighbours_worst: Of their figures; None without one.
     """
 
     symbol: str
@@ -33,6 +33,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     deflated_sharpe: float | None
     n_neighbours: int
     neighbours_median: float | None
+    neighbours_worst: float | None
 
 
 def figure_of(trial: Trial, sort: str) -> Number | None:
@@ -72,7 +73,13 @@ def judge(grid: Grid, done: Sequence[Trial], best: int, sort: str) -> Verdict:
         deflated_sharpe=deflated_sharpe(daily_returns_of(trial), _daily_sharpes(done)),
         n_neighbours=len(beside),
         neighbours_median=middle(beside),
+        neighbours_worst=_worst(beside, is_more_better=SORTS[sort]),
     )
+
+
+def _worst(figures: Sequence[Number | None], *, is_more_better: bool) -> float | None:
+    known = [figure for figure in figures if figure is not None]
+    return float(min(known) if is_more_better else max(known)) if known else None
 
 
 def _daily_sharpes(done: Sequence[Trial]) -> np.ndarray:

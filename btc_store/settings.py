@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,17 @@ from btc_core.model.clock import ClockScale, parse_clock
 from btc_core.plugins import add_folder
 
 logger = logging.getLogger(__name__)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without numbers of base 60: 5:40:5 is a range, not 20405."""
+
+
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, re.compile("(?!.*:)" + each.pattern, each.flags) if tag in _NUMBERS else each) for tag, each in known]
+    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 MAINNET_WS_URL = "wss://api.hyperliquid.xyz/ws"
 MAINNET_API_URL = "https://api.hyperliquid.xyz/info"
@@ -136,7 +148,7 @@ def read_config(path: Path, *, symbols: tuple[str, ...] = ()) -> Config:
         ConfigError: If it cannot be read or parsed, or says something that cannot be meant.
     """
     try:
-        tree: object = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree: object = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe one
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}. BTC_CONFIG names the configuration file") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

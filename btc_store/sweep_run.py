@@ -160,23 +160,32 @@ def plan_sweep(request: SweepRequest) -> Plan:
     Raises:
         InputError: If a strategy, a parameter or a value does not exist, or the trials are too many.
     """
-    rule = load_strategy(request.strategy, {}).rule
-    if rule.of == "capital":
-        if request.walk is not None:
-            raise InputError(
-                f"walk-forward: {request.strategy} spends a capital from one day on, which windows would begin anew; "
-                "leave it out"
-            )
+    grid = grid_of(request)
+    if load_strategy(request.strategy, {}).rule.of == "capital":
         # As in a backtest: what spends a capital buys coins.
         request = msgspec.structs.replace(request, config=msgspec.structs.replace(request.config, mode=Mode.SPOT))
-    # A plan that begins on a day begins with the range, unless another day was given.
-    given = {"start": f"{request.start:%Y%m%d}", **request.parameters} if "start" in rule.parameters else None
-    grid = Grid(axes_of(f"strategy {request.strategy}", rule.parameters, given or request.parameters))
-    n_markets = len(request.symbols) * len(request.intervals)
-    _refuse_many(min(request.draw or grid.n, grid.n) * n_markets)
     places = grid.places(draw=request.draw, seed=request.seed)
     strategies = {place: load_strategy(request.strategy, grid.parameters(place)) for place in places}
     return Plan(request=request, grid=grid, strategies=strategies)
+
+
+def grid_of(request: SweepRequest) -> Grid:
+    """Return the grid that a request names; the strategies at its places are not looked at.
+
+    Raises:
+        InputError: If the strategy, a parameter or a value does not exist, or the trials are too many.
+    """
+    rule = load_strategy(request.strategy, {}).rule
+    if rule.of == "capital" and request.walk is not None:
+        raise InputError(
+            f"walk-forward: {request.strategy} spends a capital from one day on, which windows would begin anew; "
+            "leave it out"
+        )
+    # A plan that begins on a day begins with the range, unless another day was given.
+    given = {"start": f"{request.start:%Y%m%d}", **request.parameters} if "start" in rule.parameters else None
+    grid = Grid(axes_of(f"strategy {request.strategy}", rule.parameters, given or request.parameters))
+    _refuse_many(min(request.draw or grid.n, grid.n) * len(request.symbols) * len(request.intervals))
+    return grid
 
 
 def _refuse_many(n_trials: int, n_windows: int = 1) -> None:

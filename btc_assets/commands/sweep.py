@@ -1,10 +1,9 @@
 """``btc sweep``: a strategy with many parameters over stored candles, and how far the best of them is to be trusted."""
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import click
 import msgspec
@@ -20,38 +19,23 @@ from btc_assets.commands.options import (
     pass_settings,
     start_option,
 )
-from btc_assets.commands.output import answer, progress, table
+from btc_assets.commands.output import answer, progress
 from btc_assets.decisions import completeness_of
 from btc_assets.sweep_page import sweep_page
+from btc_assets.swept import finish_sweep, text_of, value_of
 from btc_core.errors import InputError
 from btc_core.model.backtest import BacktestConfig
 from btc_core.model.interval import Interval
-from btc_core.model.timerange import TimeRange, floor_minute, format_time
-from btc_core.sweep import SORTS, Grid
-from btc_core.sweep_trial import Trial
-from btc_core.sweep_verdict import Verdict
-from btc_core.walk_forward import Walked, parse_walk
+from btc_core.model.timerange import TimeRange, floor_minute
+from btc_core.sweep import SORTS
+from btc_core.walk_forward import parse_walk
 from btc_store.frames import open_frames
-from btc_store.kept_trials import finish
 from btc_store.lake import lake_to_read
 from btc_store.settings import Settings
-from btc_store.sweep_run import Sweep, SweepRequest, plan_sweep, prepare_sweep, run_sweep
+from btc_store.sweep_run import Sweep, SweepRequest, plan_sweep, prepare_sweep
 
 # As after every Ctrl-C (btc_assets.cli).
 _INTERRUPTED = 130
-_SHOWN = {
-    "total_return": "{:+.2%}",
-    "sharpe": "{:.2f}",
-    "sortino": "{:.2f}",
-    "max_drawdown": "{:.2%}",
-    "n_trades": "{:,}",
-    "win_rate": "{:.1%}",
-    "profit_factor": "{:.2f}",
-    "exposure_time": "{:.1%}",
-    "n_liquidations": "{:,}",
-    "final_equity": "{:,.2f}",
-}
-
 Named = TypeVar("Named")
 
 
@@ -147,7 +131,7 @@ def sweep(
         if report_file is not None:
             write(sweep_page(found))
     written, text = ({}, "") if report_file is None else ({"report": str(report_file)}, f"\nreport: {report_file}")
-    answer({**_value(found, top), **written}, as_json=as_json, text=_text(found, top) + text)
+    answer({**value_of(found, top), **written}, as_json=as_json, text=text_of(found, top) + text)
     if not found.is_whole:
         n, of = found.n_finished, found.prepared.n_trials
         # Without an end the same command would mean another range: it ends when it is given.
@@ -162,117 +146,15 @@ def _run(settings: Settings, request: SweepRequest, *, sort: str, top: int) -> S
 
     Ctrl-C before the first trial is finished is the command's end.
     """
-    plan = plan_sweep(request)
+    plan, rule = plan_sweep(request), completeness_of(settings.config)
     with open_frames(settings.database_url) as frames:
-        prepared = prepare_sweep(frames, plan, rule=completeness_of(settings.config))
+        prepared = prepare_sweep(frames, plan, rule=rule)
         with progress(request.strategy, total=prepared.n_trials) as advance:
             lake = lake_to_read(settings.lake, settings.lake_cache)
-            found = run_sweep(frames, prepared, sort=sort, n_threads=os.cpu_count() or 1, advance=advance, lake=lake)
-        if found.is_whole:
-            finish(frames, prepared.fingerprint, _value(found, top))
+            found = finish_sweep(frames, prepared, sort=sort, top=top, advance=advance, lake=lake)
     if found.best is None:
         raise KeyboardInterrupt
     return found
-
-
-def _value(found: Sweep, top: int) -> dict[str, Any]:
-    """Return what was found, for programs."""
-    request = found.prepared.plan.request
-    return {
-        "strategy": request.strategy,
-        "sort": found.sort,
-        "n_trials": found.prepared.n_trials,
-        "n_finished": found.n_finished,
-        "config": msgspec.to_builtins(request.config),
-        "best": msgspec.to_builtins(found.best),
-        "trials": [_row(found.done[i]) for i in found.order[:top]],
-        "walk_forward": None if found.walked is None else msgspec.to_builtins(found.walked),
-    }
-
-
-def _row(trial: Trial) -> dict[str, Any]:
-    return {
-        "symbol": trial.arena.symbol,
-        "interval": trial.arena.interval.label,
-        "parameters": dict(trial.strategy.parameters),
-        **msgspec.to_builtins(trial.outcome),
-    }
-
-
-def _text(found: Sweep, top: int) -> str:
-    """Return what was found, for people: the best trials, and how far they are to be trusted."""
-    assert found.best is not None, "something is finished"
-    grid, shown = found.prepared.plan.grid, [found.done[i] for i in found.order[:top]]
-    span, n_done = shown[0].arena.market.range_, len(found.done)
-    name = found.prepared.plan.request.strategy
-    what = "the last training" if found.walked else name
-    head = (
-        f"{what}, {format_time(span.start)} to {format_time(span.end)}: {n_done:,} trials, best first by {found.sort}"
-    )
-    walked = [] if found.walked is None else [*_walked(found.walked, grid, found.sort), ""]
-    return "\n".join([*walked, head, _table(grid, shown), "", *_judged(found.best, sort=found.sort)])
-
-
-def _table(grid: Grid, shown: Sequence[Trial]) -> str:
-    names = [axis.name for axis in grid.axes]
-    rows = [
-        [
-            trial.arena.symbol,
-            trial.arena.interval.label,
-            *(f"{trial.strategy.parameters[each]:g}" for each in names),
-            *(_shown(getattr(trial.outcome, each), pattern) for each, pattern in _SHOWN.items()),
-        ]
-        for trial in shown
-    ]
-    return table(["symbol", "interval", *names, *(each.replace("_", " ") for each in _SHOWN)], rows)
-
-
-def _walked(walked: Walked, grid: Grid, sort: str) -> list[str]:
-    """Return the windows of a walk-forward, and what it came to beside what the past had promised."""
-    names = [axis.name for axis in grid.axes]
-    rows = [
-        [
-            f"{step.test_start:%Y-%m-%d}",
-            f"{step.test_end:%Y-%m-%d}",
-            step.best.symbol,
-            step.best.interval,
-            *(f"{step.best.parameters[each]:g}" for each in names),
-            _shown(getattr(step.best.outcome, sort), _SHOWN[sort]),
-            _shown(step.best.deflated_sharpe, "{:.2f}"),
-            _shown(getattr(step.test, sort), _SHOWN[sort]),
-            _shown(step.test.total_return, "{:+.2%}"),
-        ]
-        for step in walked.steps
-    ]
-    columns = ["test from", "to", "symbol", "interval", *names, f"{sort} before", "deflated", f"{sort} in it", "return"]
-    kind = "anchored" if walked.is_anchored else "rolling"
-    out, efficiency = walked.out_of_sample, _shown(walked.efficiency, "{:.2f}")
-    return [
-        f"walk-forward {walked.walk}, {kind}: {len(walked.steps):,} of {walked.n_windows:,} windows",
-        table(columns, rows),
-        "",
-        f"out of sample: return {_shown(out.total_return, '{:+.2%}')}, {sort} "
-        f"{_shown(getattr(out, sort), _SHOWN[sort])}, drawdown {_shown(out.max_drawdown, '{:.2%}')}, "
-        f"{out.n_trades:,} trades; in sample the bests had a {sort} of "
-        f"{_shown(walked.in_sample[sort], _SHOWN[sort])} in the median",
-        f"deflated Sharpe ratio out of sample: {_shown(walked.deflated_sharpe, '{:.2f}')} (nothing was chosen by it); "
-        f"efficiency: {efficiency} (yearly growth out of sample, of what the past promised)",
-    ]
-
-
-def _judged(best: Verdict, *, sort: str) -> list[str]:
-    """Return the sentences about the best trial."""
-    luck = _shown(best.deflated_sharpe, "{:.2f}")
-    beside = f"{best.n_neighbours:,}, {_shown(best.neighbours_median, _SHOWN[sort])} in the median"
-    own = _shown(getattr(best.outcome, sort), _SHOWN[sort])
-    return [
-        f"deflated Sharpe ratio of the best: {luck} (the probability that it is more than luck)",
-        f"its neighbours in the grid: {beside if best.n_neighbours else 'none'} ({sort}; its own is {own})",
-    ]
-
-
-def _shown(figure: float | None, pattern: str) -> str:
-    return "–" if figure is None else pattern.format(figure)
 
 
 # Capital, costs and rules: the options of `btc backtest`, by the same names and with the same meaning.

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from btc_assets.pictures import MOST_POINTS, picture_of_decisions, picture_of_equity
+from btc_assets.pictures import MOST_POINTS, picture_of_decisions, picture_of_equity, picture_of_heat
+from btc_core.sweep_heat import Heat
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -57,3 +58,23 @@ def test_equity_is_a_small_png():
     data = png_of(picture_of_equity(curve))
     assert data.startswith(b"\x89PNG")
     assert len(data) < 60_000
+
+
+@pytest.mark.parametrize("down", [None, "slow"])
+def test_a_heat_is_a_small_png(down):
+    """Over one parameter and over two; what was not tried is empty."""
+    rows = ("",) if down is None else ("10", "20")
+    values = ((1.0, None, -0.5),) * len(rows)
+    heat = Heat(
+        sort="sharpe",
+        across="fast",
+        down=down,
+        columns=("1", "2", "3"),
+        rows=rows,
+        values=values,
+        best=(0, 0),
+        n_behind=0,
+    )
+    png = png_of(picture_of_heat(heat))
+    assert png.startswith(b"\x89PNG")
+    assert len(png) < 60_000

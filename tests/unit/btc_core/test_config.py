@@ -159,3 +159,25 @@ def test_a_value_that_cannot_be_meant_is_refused(path, value, sentence):
 def test_a_file_without_keys_is_refused(tree):
     """An empty or wrong file says what it holds."""
     assert refusal(tree) == f"expected keys and values, found {type(tree).__name__}"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"intervals": []}, "sweeps.windows.intervals: expected at least one, found none"),
+        ({"intervals": ["60m"]}, "sweeps.windows.intervals: write 1h for 60m"),
+        ({"symbols": ["BTX"]}, "sweeps.windows.symbols: BTX is not among the symbols. Did you mean BTC?"),
+        ({"anchored": True}, "sweeps.windows.anchored: expected walk_forward with it, such as walk_forward: 12M/3M"),
+        ({"random": 0}, "sweeps.<name>.random: expected `int` >= 1"),
+        ({"strategie": "ma"}, "unknown key 'sweeps.<name>.strategie'. Did you mean strategy or start?"),
+    ],
+)
+def test_a_sweep_that_cannot_be_meant(wrong, said):
+    """Key, what was expected, what was found."""
+    assert refusal(FULL | {"sweeps": {"windows": {"strategy": "ma", "intervals": ["37m"]} | wrong}}) == said
+
+
+def test_the_name_of_a_sweep_is_a_word():
+    """It is part of an asset's key."""
+    tree = FULL | {"sweeps": {"a/b": {"strategy": "ma", "intervals": ["37m"]}}}
+    assert refusal(tree) == "sweeps: expected letters, digits, - and _ in a name, found 'a/b'"

@@ -45,7 +45,9 @@ def test_the_best_is_judged_by_all_that_was_tried(done):
     """Its real days against the spread of the three defined ratios, per day; its neighbours are 5 and 7."""
     verdict = judge(GRID, done, 1, "sharpe")
     assert (verdict.symbol, verdict.interval, verdict.parameters["period"]) == ("BTC", "1h", 6)
-    assert (verdict.n_neighbours, verdict.neighbours_median) == (2, 1.0)
+    assert (verdict.n_neighbours, verdict.neighbours_median, verdict.neighbours_worst) == (2, 1.0, 1.0)
+    falls = [figure_of(done[i], "max_drawdown") for i in (0, 2)]
+    assert judge(GRID, done, 1, "max_drawdown").neighbours_worst == max(falls) > min(falls)
     ratios = np.array([1.0, 4.0, 2.0]) / math.sqrt(365)
     assert 0 < verdict.deflated_sharpe < 1
     assert verdict.deflated_sharpe == deflated_sharpe(daily_returns_of(done[1]), ratios)
@@ -54,7 +56,7 @@ def test_the_best_is_judged_by_all_that_was_tried(done):
 def test_a_trial_alone_has_no_neighbours(done):
     """Their median is undefined; one trial is no selection, so chance has no part in it."""
     verdict = judge(GRID, done[3:], 0, "sharpe")
-    assert (verdict.n_neighbours, verdict.neighbours_median) == (0, None)
+    assert (verdict.n_neighbours, verdict.neighbours_median, verdict.neighbours_worst) == (0, None, None)
     assert verdict.deflated_sharpe == deflated_sharpe(daily_returns_of(done[3]), np.zeros(1))
 
 

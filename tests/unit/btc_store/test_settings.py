@@ -305,3 +305,14 @@ def test_strategies_of_one_s_own(tmp_path, monkeypatch):
         assert "own" in plugin_names("btc_core.strategies")
     finally:
         plugin_names.cache_clear()
+
+
+def test_a_range_of_parameters_is_no_number_of_base_60(tmp_path):
+    """YAML 1.1 reads 5:40:5 as 20405; a number stays one."""
+    file = tmp_path / "config.yaml"
+    sweep = "{strategy: ma, intervals: [1h], parameters: {period: 5:40:5, side: -1, other: 0.5:3:0.25, more: 1.5}}"
+    file.write_text(
+        f"symbols: {{BTC: {{}}}}\nintervals: [1h]\nhistory_start: 2024-01-01\nsweeps: {{windows: {sweep}}}\n"
+    )
+    found = read_config(file).sweeps["windows"].parameters
+    assert found == {"period": "5:40:5", "side": -1, "other": "0.5:3:0.25", "more": 1.5}
