@@ -1,5 +1,6 @@
 """``btc sweep``: a strategy with many parameters over stored candles, and how far the best of them is to be trusted."""
 
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from btc_assets.commands.options import (
 )
 from btc_assets.commands.output import answer, progress
 from btc_assets.decisions import completeness_of
+from btc_assets.sweep_grid import grid_of_sweep
 from btc_assets.sweep_page import sweep_page
 from btc_assets.swept import finish_sweep, text_of, value_of
 from btc_core.errors import InputError
@@ -131,7 +133,9 @@ def sweep(
         if report_file is not None:
             write(sweep_page(found))
     written, text = ({}, "") if report_file is None else ({"report": str(report_file)}, f"\nreport: {report_file}")
-    answer({**value_of(found, top), **written}, as_json=as_json, text=text_of(found, top) + text)
+    grid = None if as_json else grid_of_sweep(found, is_terminal=sys.stdout.isatty())
+    said = text_of(found, top) + (f"\n\n{grid}" if grid else "") + text
+    answer({**value_of(found, top), **written}, as_json=as_json, text=said)
     if not found.is_whole:
         n, of = found.n_finished, found.prepared.n_trials
         # Without an end the same command would mean another range: it ends when it is given.
