@@ -62,6 +62,7 @@ class Kind:
         tables: Its tables; the first has a row wherever there is a part.
         time: The column that says when the first and the last row are; None where none does.
         is_whole: Whether a part is left out as a whole where its first row is stored already.
+        asked: The keys that the conditions of its tables take; all of them where it is empty.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Kind:
     tables: tuple[Table, ...]
     time: str | None = None
     is_whole: bool = False
+    asked: tuple[str, ...] = ()
 
     @property
     def is_monthly(self) -> bool:
@@ -116,7 +118,7 @@ KINDS = {
         ),
         Kind(
             "backtests",
-            ("id",),
+            ("symbol", "id"),
             (
                 _of_backtest("backtest_runs", "id", "id"),
                 _of_backtest("backtest_trades", "seq"),
@@ -125,6 +127,7 @@ KINDS = {
                 _of_backtest("backtest_reports", "backtest_id"),
             ),
             is_whole=True,
+            asked=("id",),
         ),
         Kind(
             "paper",
@@ -157,7 +160,7 @@ NOT_ARCHIVED = {
 def values_of(kind: Kind, keys: Mapping[str, str]) -> tuple[Value, ...]:
     """Return what the conditions of a part's tables take."""
     if not kind.is_monthly:
-        return tuple(keys[key] for key in kind.keys)
+        return tuple(keys[key] for key in kind.asked or kind.keys)
     month = month_of_key(keys["month"])
     return keys["symbol"], month.start, month.end
 
