@@ -18,7 +18,6 @@ from btc_store.frames import Frames, Value
 from btc_store.lake import Lake, Manifest, folder_of
 from btc_store.lake_places import parent
 from btc_store.lake_tables import CANDLES, KINDS, UNSETTLED, Kind, month_of_key, read_rows
-from btc_store.statements import statement
 
 FOREVER = TimeRange(EPOCH, datetime(9998, 1, 1, tzinfo=UTC))
 # A minute in one of these is not asked for any more.
@@ -136,8 +135,7 @@ def archive(
     Raises:
         LakeError: If the lake cannot be reached or written.
     """
-    with frames.transaction():
-        frames.ask(statement("see_one_moment"))
+    with frames.snapshot():
         frames.read("lock_archive", f"{kind.name} {symbol}")
         parts = list_parts(frames, kind, symbol, within=within)
         if kind is CANDLES:
@@ -186,7 +184,8 @@ def _judged(frames: Frames, part: Part, now: datetime) -> Part:
     symbol, month = part.keys["symbol"], month_of_key(part.keys["month"])
     # Before a symbol's first minute nothing was collected: nothing is missing there.
     begun = frames.read("edges_of_minutes", symbol, EPOCH, month.end).row(0)[0]
-    asked = TimeRange(max(month.start, begun), max(begun + MINUTE, min(month.end, ONE_MINUTE.floor(now))))
+    start = max(month.start, begun)
+    asked = TimeRange(start, max(start + MINUTE, min(month.end, ONE_MINUTE.floor(now))))
     states: dict[str, int] = dict(frames.read("count_states", symbol, asked.start, asked.end).iter_rows())
     n_missing = asked.n_minutes - sum(states.values())
     if n_missing:

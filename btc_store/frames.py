@@ -132,6 +132,16 @@ class Frames:
             if self._depth == 0:
                 self._locked.clear()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """As ``transaction``, of a block that is in no other; all that it reads is of one moment."""
+        assert not self._depth, "a transaction that has begun is of its own moment"
+        # A question outside of a block has begun one, too.
+        self._connection.rollback()
+        with self.transaction():
+            self.read("see_one_moment")
+            yield
+
 
 @contextmanager
 def open_frames(url: str, *, lock_seconds: float | None = None) -> Iterator[Frames]:
