@@ -74,16 +74,20 @@ def asked(sql: str, lake: Lake, frames: Frames | None) -> Iterator[Answer]:
         LakeError: If a file of the lake is missing or damaged.
     """
     with duckdb.connect(config=_CONFIG) as session, _told(sql):
-        names = _tables_named(session, sql)
+        _refuse_others(session, sql)
         session.execute("SET TimeZone = 'UTC'")
         sources = _Sources(lake, frames)
+        names, fault = _tables_named(session, sql)
         n_rows = sum(sources.define(session, name) for name in VIEWS if name in names)
-        if names - set(VIEWS) or not names:
+        if not names or names - set(VIEWS):
             # So that whoever misspells a name is told the right one, and SHOW TABLES shows all.
             for name in sorted(set(VIEWS) - names):
                 sources.describe(session, name)
         _lock(session, lake.place.near_root)
         done = session.execute(sql)
+        if fault is not None:
+            # It was none after all; but what it reads is not known, and empty views are no answer.
+            raise fault
         columns = [column[0] for column in done.description or []]
         yield Answer(columns, _rows(done), n_rows)
 
@@ -178,17 +182,20 @@ def _reading(files: Sequence[Path]) -> str:
     return f"SELECT * FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = false)"  # noqa: S608  # the lake's own
 
 
-def _tables_named(session: duckdb.DuckDBPyConnection, sql: str) -> set[str]:
-    """Return the names that a query reads from.
-
-    Raises:
-        InputError: If it is anything but one query.
-    """
+def _refuse_others(session: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Refuse anything but one query."""
     statements = session.extract_statements(sql)
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         kinds = " and ".join(each.type.name for each in statements) or "nothing"
         raise InputError(f"expected one SELECT, found {kinds}: the lake and the results are read only")
-    return {name.lower() for name in session.get_table_names(sql)}
+
+
+def _tables_named(session: duckdb.DuckDBPyConnection, sql: str) -> tuple[set[str], duckdb.Error | None]:
+    """Return the names that a query reads from, or what is wrong with it; its execution tells that with the place."""
+    try:
+        return {name.lower() for name in session.get_table_names(sql)}, None
+    except duckdb.Error as error:
+        return set(), error
 
 
 def _lock(session: duckdb.DuckDBPyConnection, folder: Path) -> None:
