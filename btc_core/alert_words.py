@@ -120,7 +120,7 @@ def _item(message: Message) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 2].rsplit("\n", 1)[0] + "\n…"
+    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 2] + " …"
 
 
 def _key(note: Note) -> str:

@@ -100,22 +100,26 @@ async def look_once(desk: Desk, *, now: datetime | None = None) -> Looked:
     Raises:
         DatabaseError: If the database is away, or lacks our tables.
     """
-    settings = desk.settings
-    now, config = now or settings.now(), settings.config
-    async with connect(settings.database_url) as connection:
+    url = desk.settings.database_url
+    async with connect(url) as connection:
         try:
-            if not await take_lock(connection):
-                return Looked(is_ours=False)
-            known, folders = await open_incidents(connection), folders_of(settings)
-            seen = [*await see(connection, config, known, now=now), *low_disks(folders, config.alerts, now=now)]
-            names = {each.channel.name: each.channel.tag for each in desk.opened}
-            rate = settings.clock.rate
-            n_new = await note_look(
-                connection, config, known, seen, now=now, channels=names, folders=folders, rate=rate
-            )
-            n_sent, failed = await _send(connection, desk, now=now)
+            return await look_on(connection, desk, now=now or desk.settings.now())
         except (*UNAVAILABLE, asyncpg.PostgresError) as error:
-            raise explain(error, settings.database_url) from error
+            raise explain(error, url) from error
+
+
+async def look_on(connection: Connection, desk: Desk, *, now: datetime) -> Looked:
+    """Look by a connection that is there; it holds the lock until it ends."""
+    if not await take_lock(connection):
+        return Looked(is_ours=False)
+    settings, config = desk.settings, desk.settings.config
+    known, folders = await open_incidents(connection), folders_of(settings)
+    seen = [*await see(connection, config, known, now=now), *low_disks(folders, config.alerts, now=now)]
+    names = {each.channel.name: each.channel.tag for each in desk.opened}
+    n_new = await note_look(
+        connection, config, known, seen, now=now, channels=names, folders=folders, rate=settings.clock.rate
+    )
+    n_sent, failed = await _send(connection, desk, now=now)
     return Looked(n_new, n_sent, failed)
 
 

@@ -1,4 +1,4 @@
 -- Incidents that were told: open now, or over since an instant.
 SELECT kind, subject, severity, started_at, ended_at
-FROM incidents WHERE told_at IS NOT NULL AND (ended_at IS NULL OR noticed_at >= $1 - interval '30 days' AND ended_at >= $1)
+FROM incidents WHERE told_at IS NOT NULL AND (ended_at IS NULL OR ended_at >= $1)
 ORDER BY ended_at NULLS LAST, started_at

@@ -14,7 +14,7 @@ CREATE TABLE incidents (
 );
 
 CREATE UNIQUE INDEX incidents_open ON incidents (kind, subject) WHERE ended_at IS NULL;
-CREATE INDEX incidents_noticed ON incidents (noticed_at);
+CREATE INDEX incidents_ended ON incidents (ended_at);
 
 -- What there is to say. The key makes it said once: whoever looks again writes it again, and nothing happens.
 CREATE TABLE alert_messages (
