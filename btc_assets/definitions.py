@@ -1,7 +1,7 @@
 """Wiring only: the configuration becomes assets, checks, jobs and sensors."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -27,6 +27,7 @@ from btc_core.model.clock import ClockScale
 from btc_core.model.interval import ONE_MINUTE, Interval
 from btc_core.model.timerange import TimeRange
 from btc_core.strategy import load_strategy
+from btc_store.checks import PlacedCheck
 from btc_store.live_state import served
 from btc_store.settings import Settings, load_settings
 from resources.progress import Progress
@@ -71,17 +72,6 @@ def build_definitions(settings: Settings, progress: Progress | None = None) -> d
         description="The daily checks of the touched months: outliers, silence, revisions, the exchange's own candles.",
     )
     history = TimeRange(config.history_start_time, datetime.max.replace(tzinfo=UTC))
-    watch = Watch(
-        job_name=DERIVE_JOB,
-        minutes=MINUTES_KEY,
-        symbols=tuple(config.symbols),
-        assets={interval: _hanging_on(config, interval) for interval in config.derived_intervals},
-        checks={i: [*_guards(config, i), *keys_of_turn(placed, Turn.EVERY_RUN, i)] for i in config.derived_intervals},
-        always=keys_of_turn(placed, Turn.EVERY_RUN, ONE_MINUTE),
-        wait=completeness_of(config).wait,
-        history=history,
-        serves=served(config),
-    )
     daily_intervals = {interval.label for key in daily for interval in placed[key].intervals}
     assets = [build_minutes(partitions), candles, indicators, *decisions, *paper, *build_backtests(config, partitions)]
     assets += [build_funding(config, partitions), build_lake(partitions), *sweeps]
@@ -100,7 +90,7 @@ def build_definitions(settings: Settings, progress: Progress | None = None) -> d
             build_lake_schedule(LAKE_JOB, list(config.symbols), history),
         ],
         sensors=[
-            build_new_candles_sensor(watch),
+            build_new_candles_sensor(_watch(config, placed, history)),
             build_outbox_sensor(),
             build_daily_checks_sensor(
                 QUALITY_JOB, symbols=list(config.symbols), labels=sorted(daily_intervals), history=history
@@ -116,6 +106,21 @@ def build_definitions(settings: Settings, progress: Progress | None = None) -> d
 def _tell_of(broken: Sequence[PluginError]) -> None:
     for error in broken:
         logger.error("strategy left out", extra={"file": error.file, "fault": error.fault})
+
+
+def _watch(config: Config, placed: Mapping[dg.AssetCheckKey, PlacedCheck], history: TimeRange) -> Watch:
+    """Return what the sensor of new candles watches and launches."""
+    return Watch(
+        job_name=DERIVE_JOB,
+        minutes=MINUTES_KEY,
+        symbols=tuple(config.symbols),
+        assets={interval: _hanging_on(config, interval) for interval in config.derived_intervals},
+        checks={i: [*_guards(config, i), *keys_of_turn(placed, Turn.EVERY_RUN, i)] for i in config.derived_intervals},
+        always=keys_of_turn(placed, Turn.EVERY_RUN, ONE_MINUTE),
+        wait=completeness_of(config).wait,
+        history=history,
+        serves=served(config),
+    )
 
 
 def _guards(config: Config, interval: Interval) -> list[dg.AssetCheckKey]:

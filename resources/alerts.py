@@ -9,14 +9,15 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import asyncpg
 
 from btc_core.alert_words import message_of_test, together
-from btc_core.alerts import is_quiet, unknown_tags, zone_of
+from btc_core.alerts import is_quiet, tags_of, unknown_tags, zone_of
 from btc_core.errors import ConfigError, DatabaseError
+from btc_core.model.timerange import format_time
 from btc_store.alerts import (
     ChannelState,
     Waiting,
@@ -133,17 +134,55 @@ async def follow(settings: Settings, stop: asyncio.Event) -> None:
     if not desk.opened:
         raise ConfigError(" ".join(desk.faults) or "ALERT_URLS is empty: expected whom to tell (docs/alerts.md)")
     logger.info("alerts are sent", extra={"channels": ", ".join(each.channel.name for each in desk.opened)})
-    pause = max(settings.clock.real_seconds(LOOK_SECONDS), LOOK_LEAST_SECONDS)
+    pause, absence = max(settings.clock.real_seconds(LOOK_SECONDS), LOOK_LEAST_SECONDS), Absence(desk)
     while not stop.is_set():
         try:
             looked = await look_once(desk)
         except DatabaseError as error:
             logger.warning("database away", extra={"reason": str(error)})
+            await absence.note(settings.now(), str(error))
         else:
+            await absence.note(settings.now(), None)
             if looked.n_new or looked.n_sent or looked.failed:
                 logger.info("alerts", extra={"new": looked.n_new, "sent": looked.n_sent, "failed": list(looked.failed)})
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), pause)
+
+
+class Absence:
+    """The one incident that cannot be a row: the database is away. It is told like a collector that stands still.
+
+    It is remembered by this process alone: one that starts anew meanwhile tells it again.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        rules = desk.settings.config.alerts
+        tags = tags_of(rules, ["stale"], "error")
+        self._whom = [each for each in desk.opened if tags is None or each.channel.tag in tags]
+        self._patience = timedelta(minutes=rules.stale_minutes)
+        self._since: datetime | None = None
+        self._untold: list[Opened] | None = None
+
+    async def note(self, now: datetime, fault: str | None) -> None:
+        """Take note of how a look went. A channel that fails is tried at the next one."""
+        if fault is not None:
+            self._since = self._since or now
+            if now - self._since >= self._patience:
+                text = f"{fault[:1].upper()}{fault[1:]}.\nThe collector keeps what comes on its disk meanwhile."
+                whom = self._whom if self._untold is None else self._untold
+                title = f"The database is away since {format_time(self._since.replace(microsecond=0))}"
+                self._untold = await self._tell(whom, title, text, "failure")
+        elif self._since is not None:
+            if self._untold is not None:
+                since = format_time(self._since.replace(microsecond=0))
+                told = [each for each in self._whom if each not in self._untold]
+                await self._tell(told, "The database is back", f"It was away since {since}.", "success")
+            self._since = self._untold = None
+
+    async def _tell(self, whom: Sequence[Opened], title: str, text: str, tone: str) -> list[Opened]:
+        """Return those who have not taken it."""
+        said = await asyncio.gather(*(_post(each, title, text, tone) for each in whom))
+        return [each for each, error in zip(whom, said, strict=True) if error is not None]
 
 
 def send_test(desk: Desk, *, now: datetime) -> dict[str, str | None]:

@@ -12,10 +12,11 @@ import yaml
 from click.testing import CliRunner
 
 from btc_assets.cli import main
+from btc_core.errors import ConfigError
 from btc_core.model.candle import Candle, State
 from btc_store.candles import upsert_candles
 from btc_store.connection import connect
-from resources.alerts import look_on, look_once, open_desk
+from resources.alerts import Absence, follow, look_on, look_once, open_desk
 from resources.timescale import Timescale
 from sensors.alerts import build_alerts_sensor
 from tests.conftest import ROOT
@@ -454,3 +455,40 @@ async def test_a_look_that_is_cut_off_has_not_been(connection, sinks, office, da
     await connection.execute("DROP TRIGGER cut ON alert_state")
     await look_once(office(sink.url), now=at(21))
     assert sink.titles == ["BTC: no minute comes any more, the newest ended 2025-02-14 08:10Z"]
+
+
+async def test_a_database_that_stays_away_is_told_from_memory(settings_for, sinks):
+    """After five minutes, once to each channel, also to one that failed at first; and when it is back."""
+    good, bad = sinks(), sinks()
+    bad.statuses.append(500)
+    absence = Absence(
+        open_desk(settings_for("postgresql://nobody@127.0.0.1:1/none", ALERT_URLS=f"{good.url} {bad.url}"))
+    )
+    for n in range(20):
+        await absence.note(START + n * TICK, "no usable database at 127.0.0.1:1: start it")
+        assert len(good.taken) == (n >= 10)
+    assert good.titles == bad.titles == ["The database is away since 2025-02-14 08:00Z"]
+    assert good.taken[0][1].startswith("No usable database at 127.0.0.1:1: start it.")
+    for n in range(20, 23):
+        await absence.note(START + n * TICK, None)
+    assert good.titles[1:] == bad.titles[1:] == ["The database is back"]
+    # Shorter ones are nobody's business.
+    await absence.note(START + 30 * TICK, "no usable database")
+    await absence.note(START + 31 * TICK, None)
+    assert len(good.taken) == 2
+
+
+async def test_who_follows_sends_without_dagster(connection, database_url, settings_for, sinks):
+    """``btc alerts --follow``: it looks at once, and ends when it is told to; without anybody to tell it says so."""
+    sink = sinks()
+    await upsert_candles(connection, [candle(n) for n in range(10)])
+    stop = asyncio.Event()
+    following = asyncio.create_task(follow(settings_for(database_url, ALERT_URLS=sink.url), stop))
+    async with asyncio.timeout(30):
+        while not sink.taken:
+            await asyncio.sleep(0.02)
+    stop.set()
+    await following
+    assert "BTC: no minute comes any more, the newest ended 2025-02-14 08:10Z" in sink.text
+    with pytest.raises(ConfigError, match="ALERT_URLS is empty"):
+        await follow(settings_for(database_url), asyncio.Event())

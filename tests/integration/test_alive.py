@@ -57,6 +57,6 @@ def test_a_database_that_is_away_is_a_sentence(monkeypatch, capsys):
 
 @pytest.mark.parametrize("words", [[], ["exchange"], ["live", "daemon"]])
 def test_bad_usage_says_what_there_is(words, capsys):
-    """Two words are known."""
+    """Three words are known."""
     assert main(words) == 1
-    assert "expected daemon or live, found" in capsys.readouterr().err
+    assert "expected daemon or live or alerts, found" in capsys.readouterr().err
