@@ -9,6 +9,8 @@ HEARTBEATS = "CREATE TABLE dagster.daemon_heartbeats (daemon_type text, timestam
 BEAT = "INSERT INTO dagster.daemon_heartbeats VALUES ('SENSOR', now() - make_interval(secs => %(age)s))"
 LOOK = "UPDATE live_state SET looked_at = clock_timestamp() - make_interval(secs => %(age)s)"
 
+ALERTS = LOOK.replace("live_state", "alert_state")
+
 
 @pytest.fixture
 def execute(database_url, monkeypatch):
@@ -26,7 +28,7 @@ def execute(database_url, monkeypatch):
     return run
 
 
-@pytest.mark.parametrize(("name", "sign"), [("daemon", BEAT), ("live", LOOK)])
+@pytest.mark.parametrize(("name", "sign"), [("daemon", BEAT), ("live", LOOK), ("alerts", ALERTS)])
 def test_a_sign_of_life_counts_for_a_while(execute, capsys, name, sign):
     """Not yet one, a fresh one, an old one."""
     if name == "daemon":

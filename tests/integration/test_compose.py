@@ -13,6 +13,7 @@ PROFILES = {
     "nas": {"timescaledb", "migrate", "collector", "api"},
     "full": {"timescaledb", "migrate", "collector", "api", "live", "location", "daemon", "webserver"},
     "pipeline": {"migrate", "live", "location", "daemon", "webserver"},
+    "alerts": {"migrate", "alerts"},
 }
 MEGABYTE = 2**20
 SECRET = "correct-horse-battery-staple"
@@ -23,7 +24,8 @@ def composed(docker_compose, tmp_path):
     """A function that returns the configuration of a profile, with secrets in files and variables as given."""
     secrets = tmp_path / "secrets"
     secrets.mkdir()
-    for name in ("db_admin_password", "db_password", "db_collector_password", "db_api_password", "api_token"):
+    owners = ("db_admin_password", "db_password", "db_collector_password", "db_api_password")
+    for name in (*owners, "api_token", "alert_urls"):
         (secrets / name).write_text(SECRET, encoding="utf-8")
 
     def compose(profile: str, **variables: str) -> dict:
@@ -77,7 +79,8 @@ def test_only_the_two_pages_for_people_are_published_and_only_on_this_machine(co
     pages = {"api": 8000, "webserver": 3000}
     assert published == {name: [("127.0.0.1", pages[name])] for name in pages if name in PROFILES[profile]}
     open_ = composed(profile, BTC_BIND="192.0.2.7")["services"]
-    assert {port["host_ip"] for service in open_.values() for port in service.get("ports", [])} == {"192.0.2.7"}
+    bound = {port["host_ip"] for service in open_.values() for port in service.get("ports", [])}
+    assert bound == ({"192.0.2.7"} if published else set())
 
 
 def test_the_database_is_reached_from_inside_alone(composed):

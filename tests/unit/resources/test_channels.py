@@ -1,5 +1,6 @@
 """The addresses of ``ALERT_URLS``: how they are told apart, what is said of a wrong one, and never a secret."""
 
+import re
 import subprocess
 import sys
 
@@ -97,3 +98,14 @@ def test_apprise_is_imported_by_who_sends_alone():
     code = "import sys, btc_assets.definitions, btc_assets.commands.doctor; print('apprise' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("file", ["docs/alerts.md", ".env.example"])
+def test_the_addresses_of_the_page_can_be_used(file):
+    """As examples, with everything in them that their service wants."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    examples = re.findall(r"`((?:[a-z]+=)?[a-z]+://[^`…]+)`|ALERT_URLS=\"([^\"]+)\"", text)
+    channels, faults = parse_channels(" ".join(url or urls for url, urls in examples))
+    opened, unusable = open_channels([each for each in channels if each.service not in ("http", "https")])
+    assert faults == unusable == []
+    assert len(opened) >= 2
