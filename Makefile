@@ -9,7 +9,7 @@ PYTHON = python3
 STAMP = .venv/.installed
 
 .NOTPARALLEL:
-.PHONY: help install demo up test check lint bench soak day docker-test pictures clean
+.PHONY: help install demo up test check lint safe bench soak day docker-test pictures clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 16
@@ -31,7 +31,12 @@ lint: $(STAMP) ## format, lint, types, import contracts
 	@$(RUN) pyright
 	@$(RUN) lint-imports
 
-check: lint test ## what CI runs: lint, then test
+safe: $(STAMP) ## no secret in what is tracked, every package locked by its hash, no known hole, bills of materials
+	@$(RUN) python scripts/scan_secrets.py
+	@$(RUN) python scripts/audit.py "$(UV)"
+	@scripts/sbom.sh .cache/sbom "$(UV)"
+
+check: lint safe test ## what CI runs: lint, safe, then test
 
 bench: $(STAMP) ## the benchmarks, a JSON line a figure
 	@$(RUN) python -m benchmarks

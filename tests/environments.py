@@ -19,10 +19,14 @@ def environment(folder: Path, *options: str) -> Iterator[Path]:
 
     The project itself is not installed: its code is run from the checkout, as a container runs it.
     """
-    uv = next(filter(_works, ("uv", str(ROOT / ".uv" / "bin" / "uv"))), None)
-    if uv is None:
-        skip_or_fail("there is no uv: `make install` brings it")
-    command = [uv, "sync", "--frozen", "--no-default-groups", "--no-install-project", f"--python={sys.executable}"]
+    command = [
+        find_uv(),
+        "sync",
+        "--frozen",
+        "--no-default-groups",
+        "--no-install-project",
+        f"--python={sys.executable}",
+    ]
     done = subprocess.run(
         [*command, *options],
         cwd=ROOT,
@@ -36,6 +40,14 @@ def environment(folder: Path, *options: str) -> Iterator[Path]:
         skip_or_fail(f"uv could not build the environment: {done.stderr[-500:]}")
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def find_uv() -> str:
+    """Return a uv that runs: the machine's, or the one of `make install`."""
+    uv = next(filter(_works, ("uv", str(ROOT / ".uv" / "bin" / "uv"))), None)
+    if uv is None:
+        skip_or_fail("there is no uv: `make install` brings it")
+    return str(uv)
 
 
 def _works(uv: str) -> bool:
