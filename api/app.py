@@ -34,6 +34,7 @@ from api.routes import (
     symbols,
     ta,
 )
+from api.watch import Watch
 from btc_core.version import CODE_VERSION
 from btc_store.settings import Settings
 
@@ -71,6 +72,7 @@ def build_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = settings
     app.state.database = Database(settings.database_url, max_size=settings.config.api.pool_max)
+    app.state.watch = Watch(app.state.database, settings)
     app.state.figures = figures = Figures(lambda: len(app.state.hub.subscribers))
     app.state.dagster = Dagster(settings.dagster_url)
     app.state.backtests = Backtests(app.state.database, app.state.dagster)

@@ -61,3 +61,26 @@ BEGIN
       USING (interval = '1m' AND kind IN ('no_trade', 'unrecoverable', 'conflict', 'correction', 'quarantined'));
   END IF;
 END $$;
+
+-- What the API may know of Dagster, whose schema is not the reader's: how it is, and none of what is in its runs. Null
+-- where Dagster has never run.
+CREATE FUNCTION dagster_figures(OUT daemon_age_seconds double precision, OUT n_failed_day bigint, OUT n_waiting bigint)
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF to_regclass('dagster.runs') IS NOT NULL AND to_regclass('dagster.daemon_heartbeats') IS NOT NULL THEN
+    EXECUTE $sql$
+      SELECT (SELECT extract(epoch FROM now() AT TIME ZONE 'UTC' - max(timestamp))::float8 FROM dagster.daemon_heartbeats),
+             (SELECT count(*) FROM dagster.runs
+              WHERE status = 'FAILURE' AND update_timestamp >= now() AT TIME ZONE 'UTC' - interval '1 day'),
+             (SELECT count(*) FROM dagster.runs WHERE status IN ('QUEUED', 'NOT_STARTED'))
+    $sql$ INTO daemon_age_seconds, n_failed_day, n_waiting;
+  END IF;
+END $$;
+REVOKE EXECUTE ON FUNCTION dagster_figures() FROM PUBLIC;
+
+DO $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'btc_reader') THEN
+    GRANT EXECUTE ON FUNCTION dagster_figures() TO btc_reader;
+  END IF;
+END $$;
