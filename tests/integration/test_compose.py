@@ -14,6 +14,7 @@ PROFILES = {
     "full": {"timescaledb", "migrate", "collector", "api", "live", "location", "daemon", "webserver"},
     "pipeline": {"migrate", "live", "location", "daemon", "webserver"},
     "alerts": {"migrate", "alerts"},
+    "monitoring": {"prometheus", "grafana"},
 }
 MEGABYTE = 2**20
 SECRET = "correct-horse-battery-staple"
@@ -25,7 +26,7 @@ def composed(docker_compose, tmp_path):
     secrets = tmp_path / "secrets"
     secrets.mkdir()
     owners = ("db_admin_password", "db_password", "db_collector_password", "db_api_password")
-    for name in (*owners, "api_token", "alert_urls"):
+    for name in (*owners, "api_token", "alert_urls", "grafana_password"):
         (secrets / name).write_text(SECRET, encoding="utf-8")
 
     def compose(profile: str, **variables: str) -> dict:
@@ -43,7 +44,7 @@ def composed(docker_compose, tmp_path):
 
 @pytest.mark.parametrize(("profile", "services"), PROFILES.items())
 def test_a_profile_has_its_services(composed, profile, services):
-    """The three ways to run it."""
+    """The three ways to run it, and what watches it."""
     assert set(composed(profile)["services"]) == services
 
 
@@ -69,15 +70,15 @@ def test_the_collector_and_the_database_fit_a_small_machine(composed):
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_only_the_two_pages_for_people_are_published_and_only_on_this_machine(composed, profile):
-    """No port of the database, none of the collector; another address is somebody's decision."""
+def test_only_the_pages_for_people_are_published_and_only_on_this_machine(composed, profile):
+    """No port of the database, the collector or Prometheus; another address is somebody's decision."""
     published = {
-        name: [(port["host_ip"], port["target"]) for port in service["ports"]]
+        name: [(port["host_ip"], port["published"], port["target"]) for port in service["ports"]]
         for name, service in composed(profile)["services"].items()
         if service.get("ports")
     }
-    pages = {"api": 8000, "webserver": 3000}
-    assert published == {name: [("127.0.0.1", pages[name])] for name in pages if name in PROFILES[profile]}
+    pages = {"api": ("8000", 8000), "webserver": ("3000", 3000), "grafana": ("3001", 3000)}
+    assert published == {name: [("127.0.0.1", *pages[name])] for name in pages if name in PROFILES[profile]}
     open_ = composed(profile, BTC_BIND="192.0.2.7")["services"]
     bound = {port["host_ip"] for service in open_.values() for port in service.get("ports", [])}
     assert bound == ({"192.0.2.7"} if published else set())
@@ -90,10 +91,22 @@ def test_the_database_is_reached_from_inside_alone(composed):
     assert found["networks"]["inside"]["internal"] is True
 
 
+def test_what_watches_sees_the_figures_and_nothing_else(composed):
+    """Programs of others: neither the database's network nor a secret of ours, and Prometheus not the world either."""
+    found = composed("monitoring")
+    networks = {name: set(service["networks"]) for name, service in found["services"].items()}
+    assert networks == {"prometheus": {"watched"}, "grafana": {"watched", "outside"}}
+    assert found["networks"]["watched"]["internal"] is True
+    assert [each["source"] for each in found["services"]["grafana"]["secrets"]] == ["grafana_password"]
+    assert not found["services"]["prometheus"].get("secrets")
+    watched = {name for name, one in composed("full")["services"].items() if "watched" in one["networks"]}
+    assert watched == {"api", "collector"}
+
+
 def test_secrets_come_from_files(composed):
     """No variable holds one, and everybody has only his own."""
     services = composed("full")["services"]
-    for name, service in services.items():
+    for name, service in (services | composed("monitoring")["services"]).items():
         variables = service.get("environment") or {}
         secret = {key for key in variables if re.search("PASSWORD|TOKEN|SECRET|URL", key) and not key.endswith("_FILE")}
         assert {variables[key] for key in secret} <= {"", "http://webserver:3000"}, name
@@ -123,7 +136,7 @@ def test_everybody_signs_in_as_who_he_is(composed):
 def test_everything_waits_for_the_migrations(composed, profile):
     """Whoever meets an older schema would fail, so nobody starts before it is new."""
     for name, service in composed(profile)["services"].items():
-        if name not in ("timescaledb", "migrate"):
+        if name not in ("timescaledb", "migrate", "prometheus", "grafana"):
             assert service["depends_on"]["migrate"]["condition"] == "service_completed_successfully", name
         if name in ("daemon", "webserver"):
             assert service["depends_on"]["location"]["condition"] == "service_healthy", name
