@@ -6,6 +6,8 @@ import { colour, onTheme } from "./theme.js";
 
 const COLOURS = ["series-3", "series-1"];
 const DRAWDOWN_SHARE = 0.4;
+// As the library numbers its styles of lines.
+const DASHED = 2;
 
 /** A chart for backtests: [{points: [{time, equity, drawdown}], capital}]. */
 export class Curve {
@@ -13,12 +15,16 @@ export class Curve {
     this.element = element;
     this.chart = createChart(element, { handleScroll: true, handleScale: true });
     this.lines = [];
+    this.hold = null;
     onTheme(() => this.recolour());
   }
 
-  /** Draw these and no others. */
-  draw(backtests) {
+  /** Draw these and no others; `hold` is what buying and holding was worth beside a single one. */
+  draw(backtests, hold = null) {
     for (const { equity, drawdown } of this.lines) [equity, drawdown].forEach((series) => this.chart.removeSeries(series));
+    if (this.hold) this.chart.removeSeries(this.hold);
+    // What lies beneath is drawn first.
+    this.hold = hold && this.#hold(hold);
     this.lines = backtests.map(({ points, capital }) => this.#line(points, capital, backtests.length > 1));
     this.chart.panes()[1]?.setStretchFactor(DRAWDOWN_SHARE);
     this.recolour();
@@ -28,11 +34,18 @@ export class Curve {
 
   recolour() {
     this.chart.applyOptions({ ...themed(), rightPriceScale: { borderVisible: false, minimumWidth: 72 } });
+    this.hold?.applyOptions({ color: colour("faint") });
     this.lines.forEach(({ equity, drawdown }, i) => {
       const own = colour(COLOURS[i]);
       equity.applyOptions({ color: own });
       drawdown.applyOptions({ bottomLineColor: own, bottomFillColor1: `${own}18`, bottomFillColor2: `${own}55`, topLineColor: own });
     });
+  }
+
+  #hold(points) {
+    const series = this.chart.addSeries(LineSeries, { lineWidth: 1, lineStyle: DASHED, priceLineVisible: false, lastValueVisible: false, priceFormat: PRICES }, 0);
+    series.setData(points.map((row) => ({ time: seconds(row.time), value: row.equity })));
+    return series;
   }
 
   #line(points, capital, isCompared) {

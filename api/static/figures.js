@@ -1,4 +1,4 @@
-// The figures of a backtest as cards; of two, side by side. What each means is in docs/backtests.md.
+// Figures as cards: of a backtest, of two side by side, of an account. What each means is in docs/backtests.md.
 
 import { el } from "./dom.js";
 import { change, direction, duration, money, number, percent, whole } from "./format.js";
@@ -25,11 +25,14 @@ const REST = [
 
 /** Return the cards of one backtest's results, or of two. */
 export function figures(results) {
-  const two = results.length > 1;
-  const cards = (given) => given.map(([key, name, shown, isSigned = false]) => el("div", {}, el("dt", {}, name),
-    el("dd", {}, results.map((result, i) => value(result[key], shown, isSigned, two ? "ab"[i] : "")))));
-  return el("div", { class: two ? "all-figures two" : "all-figures" },
-    el("dl", { class: "figures lead" }, cards(LEAD)), el("dl", { class: "figures" }, cards(REST)));
+  return el("div", { class: results.length > 1 ? "all-figures two" : "all-figures" },
+    el("dl", { class: "figures lead" }, cards(LEAD, results)), el("dl", { class: "figures" }, cards(REST, results)));
+}
+
+/** Return a card for each of [result, what it is called, how it is shown, whether its sign has a colour]. */
+export function cards(given, results) {
+  return given.map(([key, name, shown, isSigned = false]) => el("div", {}, el("dt", {}, name),
+    el("dd", {}, results.map((result, i) => value(result[key], shown, isSigned, results.length > 1 ? "ab"[i] : "")))));
 }
 
 function value(given, shown, isSigned, letter) {

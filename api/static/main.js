@@ -5,13 +5,14 @@ import { startBacktests } from "./backtests.js";
 import { byId, el, failure, fill } from "./dom.js";
 import { startHealth } from "./health.js";
 import { startMarket } from "./market.js";
+import { startPaper } from "./paper.js";
 import { startQuality } from "./quality.js";
 import { addressOf, change, onChange, state } from "./state.js";
 import { onLink } from "./stream.js";
 import { startTheme } from "./theme.js";
 
 const RETRY_MS = 5_000;
-const TABS = ["market", "backtests", "quality"];
+const TABS = ["market", "paper", "backtests", "quality"];
 const LINKS = {
   connecting: ["connecting", ""],
   live: ["live", "Changes are shown as they are stored"],
@@ -29,7 +30,7 @@ async function start() {
   settle(catalog);
   symbols(catalog);
   onLink(showLink);
-  for (const each of [startMarket, startBacktests, startQuality]) each(catalog);
+  for (const each of [startMarket, startPaper, startBacktests, startQuality]) each(catalog);
 }
 
 /** Ask what is configured until there is an answer: without it nothing can be drawn. */

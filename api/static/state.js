@@ -1,14 +1,14 @@
 // What is being looked at, kept in the address: a link or a reload shows the same again.
 
-const DEFAULTS = { tab: "market", symbol: "", interval: "", strategy: "", show: null, backtest: "", other: "", day: "" };
+const DEFAULTS = { tab: "market", symbol: "", interval: "", strategy: "", show: null, backtest: "", other: "", account: "", day: "" };
 const listeners = new Set();
 let now = read();
 
-/** The state: tab, symbol, interval, strategy, show (indicators, comma list), backtest, other, day. */
+/** The state: tab, symbol, interval, strategy, show (indicators, comma list), backtest, other, account, day. */
 export const state = () => now;
 
-/** Change parts of it. A new tab or backtest is a step back in the browser's history, the rest is not. */
-export function change(parts, { isStep = "tab" in parts || "backtest" in parts } = {}) {
+/** Change parts of it. A new tab, backtest or account is a step back in the browser's history, the rest is not. */
+export function change(parts, { isStep = "tab" in parts || "backtest" in parts || "account" in parts } = {}) {
   const next = { ...now, ...parts };
   if (Object.keys(next).every((key) => next[key] === now[key])) return;
   const address = addressOf(next);

@@ -23,6 +23,7 @@ from btc_store.frames import open_frames
 from btc_store.ports import free_port
 from btc_store.settings import project_root
 from live.plan import plan_of
+from tests.api_market import store_accounts
 from tests.conftest import skip_or_fail
 from tests.derivation import RULE, made_minutes, note_no_trade, store_minutes
 from tests.e2e.processes import ROOT, processes, scaled_clock
@@ -101,9 +102,20 @@ class Dashboard:
 
 
 @pytest.fixture
-def market(database_url, settings_for):
-    """Four days of minutes with a gap, what is derived of them, and a finished backtest."""
-    plan = plan_of(settings_for(database_url).config)
+def config(tmp_path):
+    """The repository's configuration, with paper accounts that follow all decisions."""
+    text = (project_root() / "config.yaml").read_text(encoding="utf-8")
+    assert "paper: {}" in text
+    path = tmp_path / "config.yaml"
+    path.write_text(text.replace("paper: {}", f"paper: {{start: {START:%Y-%m-%d}}}"), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def market(database_url, settings_for, config):
+    """Four days of minutes with a gap, what is derived of them, paper accounts, and a finished backtest."""
+    settings = settings_for(database_url, BTC_CONFIG=str(config))
+    plan = plan_of(settings.config)
     minutes = made_minutes(TimeRange(START, END), random.Random(3), n_gaps=0)
     absent = pl.any_horizontal(pl.col("time").is_between(each.start, each.end, closed="left") for each in (GAP, SILENT))
     with open_frames(database_url) as frames:
@@ -118,6 +130,7 @@ def market(database_url, settings_for):
             config=BacktestConfig(),
         )
         run_backtest(frames, request, rule=RULE, run_id="test")
+    store_accounts(settings, start=START, end=END)
     return database_url
 
 
@@ -162,6 +175,7 @@ def start_dagster(group, home, *, web):
 def test_market_backtests_and_quality(market, group, tmp_path, browser, monkeypatch):
     """Everything that a person comes for, by mouse and by keyboard; not one error in the console."""
     web = free_port()
+    group.env["BTC_CONFIG"] = str(tmp_path / "config.yaml")
     url = start_api(
         group, market, BTC_CLOCK=scaled_clock(NOW.timestamp(), 0.001), DAGSTER_URL=f"http://127.0.0.1:{web}"
     )
@@ -178,6 +192,7 @@ def test_market_backtests_and_quality(market, group, tmp_path, browser, monkeypa
     loads_older_candles(seen)
     explains_a_decision(seen)
     shows_a_new_candle(seen, market)
+    follows_an_account(seen, market)
     shows_every_day(seen)
     group.wait_for("Dagster", lambda: httpx.get(f"{url}/api/v1/strategies").status_code == 200, seconds=60)
     watches_a_backtest(seen)
@@ -268,6 +283,41 @@ def shows_a_new_candle(seen, database_url):
     expect(seen.page.locator("#quote-price")).to_have_text("110.25")
 
 
+def follows_an_account(seen, database_url):
+    """What an account holds and is worth, its curve and its trades; a newer price is on it without a reload."""
+    page = seen.page
+    seen.tab("Paper")
+    entries = page.locator("#accounts li")
+    expect(entries).to_have_count(2)
+    expect(page.locator("#account h1")).to_have_text("ma125 · 37m")
+    entries.get_by_role("button", name="ma44 · 37m").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#account h1")).to_have_text("ma44 · 37m")
+    expect(entries.get_by_role("button", name="ma44 · 37m")).to_be_focused()
+    told = httpx.get(f"{seen.url}/api/v1/paper/ma44", params={"interval": "37m"}).json()
+    assert told["n_trades"] > 0
+    account = page.locator("#account")
+    expect(account.locator(".figures.lead dd").first).to_have_text(f"{told['present_equity']:,.2f}")
+    expect(account.locator(".trades tbody tr")).to_have_count(told["n_trades"])
+    assert int(account.locator(".curve[data-points]").get_attribute("data-points")) > 50
+    seen.is_accessible()
+    assert "account=ma44%7C37m" in page.url
+    page.reload()
+    expect(account.locator(".figures").first).to_be_visible()
+    connection = psycopg2.connect(database_url)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(INSERT, (END + MINUTE, "1m", 111))
+    finally:
+        connection.close()
+    newer = httpx.get(f"{seen.url}/api/v1/paper/ma44", params={"interval": "37m"}).json()
+    assert newer["present_price"] == 111
+    expect(account.locator(".figures.lead dd").first).to_have_text(f"{newer['present_equity']:,.2f}")
+    account.get_by_role("link", name="Its decisions").click()
+    expect(page.locator("#chart")).to_have_attribute("data-interval", "37m")
+    assert "strategy=ma44" in page.url
+
+
 def shows_every_day(seen):
     """The day with the gap is another square; a click, and its minutes are told."""
     page = seen.page
@@ -353,6 +403,11 @@ def suits_a_phone(browser, url, theme):
     seen.tab("Quality")
     expect(seen.page.locator("#calendar .square").first).to_be_visible()
     seen.fits()
+    seen.tab("Paper")
+    seen.page.locator("#accounts").get_by_role("button", name="ma44 · 37m").click()
+    expect(seen.page.locator("#account .trades tbody tr").first).to_be_visible()
+    seen.fits()
+    seen.is_accessible()
     seen.tab("Backtests")
     expect(seen.page.locator("#backtest .figures").first).to_be_visible()
     seen.fits()
@@ -370,6 +425,9 @@ def test_what_there_is_nothing_to_show_of(database_url, group, browser):
     seen = Dashboard(browser, url)
     expect(seen.open(interval="1m")).to_have_attribute("data-state", "empty")
     expect(seen.page.locator("#chart-message")).to_contain_text("python -m collector")
+    seen.is_accessible()
+    seen.tab("Paper")
+    expect(seen.page.locator("#accounts")).to_contain_text("first live decision")
     seen.is_accessible()
     seen.tab("Quality")
     expect(seen.page.locator("#calendar")).to_contain_text("btc import")
