@@ -9,6 +9,7 @@ import httpx
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
+from api.disk import folder_of, look_at
 from api.errors import ApiError
 from api.query import config_of, json_answer
 from btc_core.errors import BtcError, DatabaseError
@@ -21,6 +22,9 @@ State = Literal["ok", "late", "down"]
 # A minute is confirmed 15 s after its end: one that ended more than three minutes ago is late.
 LATE_MINUTES = 3
 ASK_SECONDS = 2.0
+GIGABYTE = 10**9
+# Ten years of minutes of a symbol, with all that is derived of them, are less.
+LEAST_FREE_BYTES = 2 * GIGABYTE
 _NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
@@ -45,7 +49,9 @@ class Health(BaseModel):
 async def health(request: Request) -> Response:
     """Ask every part how it is. It answers 200 in any case: that it answers is the API's own health."""
     settings: Settings = request.app.state.settings
-    asked = await asyncio.gather(_data(request), _collector(settings), _dagster(request), _stream(request))
+    asked = await asyncio.gather(
+        _data(request), _collector(settings), _dagster(request), _stream(request), _lake_disk(settings)
+    )
     parts = [part for some in asked for part in some]
     worst = max((str(part["status"]) for part in parts), key=("ok", "late", "down").index)
     return json_answer({"status": worst, "now": settings.now(), "parts": parts})
@@ -99,6 +105,24 @@ async def _stream(request: Request) -> list[dict[str, object]]:
     hub = request.app.state.hub
     n_streams = len(hub.subscribers)
     return [_part("stream", "ok" if hub.is_connected or not n_streams else "late", 0.0, f"{n_streams} connected")]
+
+
+async def _lake_disk(settings: Settings) -> list[dict[str, object]]:
+    """The disk that the lake is on; an object store has none. Its age is that of what was written last."""
+    folder = folder_of(str(getattr(settings, "lake", "")))
+    if folder is None:
+        return []
+    try:
+        disk = await asyncio.wait_for(asyncio.to_thread(look_at, folder), ASK_SECONDS)
+    except (OSError, TimeoutError):
+        return [_part("lake disk", "down", None, "it cannot be looked at: is it mounted?")]
+    free = f"{disk.free_bytes / GIGABYTE:,.1f} of {disk.total_bytes / GIGABYTE:,.1f} GB free"
+    state: State = "ok" if disk.free_bytes >= LEAST_FREE_BYTES else "late" if disk.free_bytes else "down"
+    if disk.written_at is None:
+        return [_part("lake disk", state, None, f"{free}; nothing is archived here yet")]
+    written = settings.clock.instant(disk.written_at)
+    age = max((settings.now() - written).total_seconds(), 0.0)
+    return [_part("lake disk", state, age, f"{free}; {disk.n_parts:,} parts, newest of {format_time(written)}")]
 
 
 def _part(name: str, state: State, age: float | None, detail: str) -> dict[str, object]:
