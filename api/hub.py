@@ -46,6 +46,8 @@ class Hub:
     def __init__(self, database: Database, settings: Settings) -> None:
         self.cursor: str | None = None
         self.is_connected = False
+        # Whether those who listen were told that the database is away.
+        self.is_away = False
         self.subscribers: set[Subscriber] = set()
         self._database = database
         self._settings = settings
@@ -90,7 +92,9 @@ class Hub:
         """Follow what changes for as long as somebody listens to it; a database that is away is waited for."""
         bound = BACKOFF_SECONDS
         while True:
-            await self._is_wanted.wait()
+            if not self._is_wanted.is_set():
+                self.is_away = False
+                await self._is_wanted.wait()
             try:
                 async with self._database.connect() as connection:
                     await self._follow(connection)
@@ -105,6 +109,7 @@ class Hub:
             else:
                 continue
             self.is_connected = False
+            self._tell(is_away=True)
             await asyncio.sleep(random.uniform(bound / 2, bound))
             bound = min(2 * bound, BACKOFF_MOST_SECONDS)
 
@@ -126,6 +131,7 @@ class Hub:
                 self._woken.clear()
                 await self._look(connection)
                 self.is_connected = True
+                self._tell(is_away=False)
                 await self._serve(connection)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), NET_SECONDS)
@@ -133,6 +139,13 @@ class Hub:
             self._latest.clear()
         # Whoever comes next begins with what is newest then.
         self.cursor, self.is_connected = None, False
+
+    def _tell(self, *, is_away: bool) -> None:
+        """Send heartbeats when the database has gone, or is back."""
+        if is_away != self.is_away:
+            self.is_away = is_away
+            for subscriber in self.subscribers:
+                self.greet(subscriber)
 
     async def _look(self, connection: Any) -> None:
         news = await read_news(connection, self.cursor, timeout=STATEMENT_SECONDS)

@@ -55,6 +55,8 @@ async def stream(websocket: WebSocket) -> None:
         return
     try:
         subscriber.put(told("hello", heartbeat_seconds=HEARTBEAT_SECONDS, channels=CHANNELS))
+        if hub.is_away:
+            hub.greet(subscriber)
         if websocket.query_params:
             _obey(msgspec.json.encode({"action": "subscribe", **websocket.query_params}), hub, subscriber, config)
         await _converse(websocket, hub, subscriber, config)

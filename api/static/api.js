@@ -54,7 +54,7 @@ async function request(method, path, { parameters = {}, body, headers = {}, sign
   }
   const sent = { Accept: "application/json", ...headers };
   if (body !== undefined) sent["Content-Type"] = "application/json";
-  if (method !== "GET" && token()) sent.Authorization = `Bearer ${token()}`;
+  if (method !== "GET" && token()) sent.Authorization = `Bearer ${bytesOf(token())}`;
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   let answer;
   try {
@@ -71,12 +71,16 @@ async function request(method, path, { parameters = {}, body, headers = {}, sign
   throw refusal(answer.status, told);
 }
 
+/** A header is bytes to the server, of UTF-8 as in its environment; a browser sends one for each character. */
+const bytesOf = (text) => String.fromCharCode(...new TextEncoder().encode(text));
+
 function refusal(status, told) {
   const detail = [told.detail, told.hint].filter((part) => typeof part === "string" && part).join(" ");
   if (status === 503 && told.error?.startsWith("database")) {
     return new ApiError(status, "The database is away", `${detail} The page goes on by itself when it is back.`, told.error);
   }
-  if (status === 401 || status === 403) return new ApiError(status, "Not allowed", detail, told.error);
+  if (status === 401) return new ApiError(status, "The token is missing or wrong", "This server takes changes with its token alone (API_TOKEN): give it in the form of a new backtest.", told.error);
+  if (status === 403) return new ApiError(status, "Not allowed", detail, told.error);
   if (status === 429) return new ApiError(status, "Too many requests", detail, told.error);
   return new ApiError(status, status >= 500 ? "The server has a fault" : "That cannot be shown", detail || `HTTP ${status}`, told.error);
 }

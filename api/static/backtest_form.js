@@ -76,7 +76,7 @@ function rules(defaults) {
 }
 
 const tokenField = () => label("Token of the server (API_TOKEN)", el("input", {
-  name: "token", type: "password", autocomplete: "off", value: token() }), "whole");
+  name: "token", type: "password", autocomplete: "off", value: token(), oninput: (event) => keepToken(event.target.value) }), "whole");
 
 const label = (text, field, cls = "") => el("label", { class: cls }, el("span", {}, text), field);
 
@@ -85,7 +85,6 @@ const select = (name, options, chosen) => el("select", { name }, options.map((op
 
 async function send(form, fault, button, onStart) {
   const given = Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, value.trim()]).filter(([, value]) => value));
-  if ("token" in given) keepToken(given.token);
   form.querySelectorAll("[aria-invalid]").forEach((field) => field.removeAttribute("aria-invalid"));
   fill(fault);
   button.disabled = true;
@@ -95,8 +94,9 @@ async function send(form, fault, button, onStart) {
     const answer = await post("backtests", body, crypto.randomUUID?.() ?? String(Math.random()));
     onStart(answer.backtests.map((part) => ({ ...body, ...part, status: answer.status })));
   } catch (error) {
-    const field = form.elements[error.field ?? Object.keys(given).find((name) => error.detail?.startsWith(`${name}:`))];
+    const field = form.elements[error.field ?? (error.status === 401 ? "token" : null) ?? Object.keys(given).find((name) => error.detail?.startsWith(`${name}:`))];
     field?.setAttribute?.("aria-invalid", "true");
+    field?.focus?.();
     fill(fault, el("strong", {}, error.title), ` ${error.detail ?? error.message}`);
   } finally {
     button.disabled = false;

@@ -10,12 +10,13 @@ const WORDS = { late: "late", down: "down" };
 
 /** Show the strip, and again every few seconds while somebody looks. */
 export function startHealth() {
-  show();
-  setInterval(() => document.hidden || show(), EVERY_MS);
-  document.addEventListener("visibilitychange", () => document.hidden || show());
+  showHealth();
+  setInterval(() => document.hidden || showHealth(), EVERY_MS);
+  document.addEventListener("visibilitychange", () => document.hidden || showHealth());
 }
 
-async function show() {
+/** Show how the parts are now. */
+export async function showHealth() {
   try {
     const { parts } = await get("health");
     fill(byId("health"), parts.map(part));

@@ -2,8 +2,8 @@
 
 import { get } from "./api.js";
 import { startBacktests } from "./backtests.js";
-import { byId, el, failure, fill } from "./dom.js";
-import { startHealth } from "./health.js";
+import { byId, el, failure, fill, message } from "./dom.js";
+import { showHealth, startHealth } from "./health.js";
 import { startMarket } from "./market.js";
 import { startPaper } from "./paper.js";
 import { startQuality } from "./quality.js";
@@ -93,6 +93,10 @@ function showLink(link) {
   place.textContent = text;
   place.title = title;
   document.documentElement.dataset.link = link;
+  const isAway = link === "away";
+  if (isAway) fill(byId("trouble"), message("The database is away", title, { isError: true }));
+  byId("trouble").hidden = !isAway;
+  showHealth();
 }
 
 start();

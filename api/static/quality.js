@@ -5,7 +5,7 @@ import { key, kindOf, wordsOf, year } from "./calendar.js";
 import { byId, el, failure, fill, message, pairs } from "./dom.js";
 import { clock, percent, time, whole } from "./format.js";
 import { change, onChange, state } from "./state.js";
-import { follow } from "./stream.js";
+import { follow, onLink } from "./stream.js";
 
 const DAY_MS = 86_400_000;
 const DAYS = 366;
@@ -19,6 +19,7 @@ let isComplete = false;
 let stop = () => {};
 let settle = 0;
 let symbol = "";
+let hasFailed = false;
 
 /** Show data quality whenever it is looked at. */
 export function startQuality() {
@@ -27,6 +28,8 @@ export function startQuality() {
     if (before.tab !== "quality" || now.symbol !== before.symbol) return enter();
     return now.day === before.day ? undefined : show();
   });
+  // What could not be counted while the database was away is counted when it is back.
+  onLink((link) => link === "live" && hasFailed && symbol && enter());
   if (state().tab === "quality") enter();
 }
 
@@ -57,9 +60,11 @@ async function load() {
     const [days, found] = await Promise.all([get("quality/days", { symbol, ...parameters }), findings()]);
     if (symbol !== mine) return;
     rows = days.items;
+    hasFailed = false;
     show();
     list(found);
   } catch (error) {
+    hasFailed = true;
     if (symbol === mine) fill(byId("calendar"), failure(error, enter));
   }
 }
@@ -77,7 +82,7 @@ async function older() {
 }
 
 function show() {
-  if (rows.every((row) => row.stored === 0)) {
+  if (rows.length === 0) {
     fill(byId("quality-sum"));
     fill(byId("calendar"), message(`No minute of ${symbol} is stored yet`, "`python -m collector` writes the first within a minute; `btc import` and `btc backfill` bring the past."));
     fill(byId("day-detail"), el("p", { class: "note" }, "There is no day yet."));

@@ -19,8 +19,10 @@ from btc_core.model.interval import parse_interval
 from btc_core.model.timerange import MINUTE, TimeRange
 from btc_core.strategy import load_strategy
 from btc_store.backtests import BacktestRequest, run_backtest
+from btc_store.embedded import FALLBACK_FOLDER, EmbeddedPostgres
 from btc_store.frames import open_frames
 from btc_store.ports import free_port
+from btc_store.schema import upgrade
 from btc_store.settings import project_root
 from live.plan import plan_of
 from tests.api_market import store_accounts
@@ -172,6 +174,16 @@ def start_dagster(group, home, *, web):
     group.start("daemon", "dagster._daemon", "run", "-w", str(workspace))
 
 
+def insert(database_url, time, interval, close):
+    """Commit a candle."""
+    connection = psycopg2.connect(database_url)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(INSERT, (time, interval, close))
+    finally:
+        connection.close()
+
+
 def test_market_backtests_and_quality(market, group, tmp_path, browser, monkeypatch):
     """Everything that a person comes for, by mouse and by keyboard; not one error in the console."""
     web = free_port()
@@ -249,6 +261,15 @@ def loads_older_candles(seen):
     chart.press("Home")
     expect(chart).to_have_attribute("data-first", f"{START:%Y-%m-%dT%H:%M:%SZ}")
     expect(chart).to_have_attribute("data-candles", str(4 * 1440 - GAP.n_minutes - SILENT.n_minutes))
+    returns_to_the_end(seen)
+
+
+def returns_to_the_end(seen):
+    """Away from the newest candle a button leads back, and so does a key; at the newest one there is no button."""
+    newest = seen.page.locator("#newest")
+    expect(newest).to_be_visible()
+    seen.page.locator("#chart").press("End")
+    expect(newest).to_be_hidden()
 
 
 def explains_a_decision(seen):
@@ -271,16 +292,15 @@ def shows_a_new_candle(seen, database_url):
     chart = seen.page.locator("#chart")
     n = int(chart.get_attribute("data-candles"))
     opens = datetime.fromisoformat(chart.get_attribute("data-last")) + timedelta(minutes=37)
-    connection = psycopg2.connect(database_url)
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(INSERT, (opens, "37m", 111.5))
-            cursor.execute(INSERT, (END, "1m", 110.25))
-    finally:
-        connection.close()
+    insert(database_url, opens, "37m", 111.5)
+    insert(database_url, END, "1m", 110.25)
     expect(chart).to_have_attribute("data-close", "111.5", timeout=LIVE_MS)
     expect(chart).to_have_attribute("data-candles", str(n + 1))
     expect(seen.page.locator("#quote-price")).to_have_text("110.25")
+    expect(seen.page.locator("#newest")).to_be_hidden()
+    chart.focus()
+    chart.press("PageUp")
+    returns_to_the_end(seen)
 
 
 def follows_an_account(seen, database_url):
@@ -304,12 +324,7 @@ def follows_an_account(seen, database_url):
     assert "account=ma44%7C37m" in page.url
     page.reload()
     expect(account.locator(".figures").first).to_be_visible()
-    connection = psycopg2.connect(database_url)
-    try:
-        with connection, connection.cursor() as cursor:
-            cursor.execute(INSERT, (END + MINUTE, "1m", 111))
-    finally:
-        connection.close()
+    insert(database_url, END + MINUTE, "1m", 111)
     newer = httpx.get(f"{seen.url}/api/v1/paper/ma44", params={"interval": "37m"}).json()
     assert newer["present_price"] == 111
     expect(account.locator(".figures.lead dd").first).to_have_text(f"{newer['present_equity']:,.2f}")
@@ -434,11 +449,79 @@ def test_what_there_is_nothing_to_show_of(database_url, group, browser):
     seen.tab("Backtests")
     expect(seen.page.locator("#backtest-list")).to_contain_text("No backtest yet")
     expect(seen.page.locator("#backtest-form")).to_contain_text("Dagster, which computes backtests, does not answer")
+    expect(seen.page.locator("#backtest-form").get_by_label("Token")).to_have_count(0)
     seen.is_accessible()
     group.stop("api")
     expect(seen.page.locator("#link")).to_have_attribute("data-state", "polling")
     group.start("api", "api")
     expect(seen.page.locator("#link")).to_have_attribute("data-state", "live")
+
+
+def test_a_server_that_wants_a_token(database_url, group, browser):
+    """A write asks for it; without it, or with a wrong one, the form says so; it is kept until the window is closed."""
+    word = "wörd € 7"
+    url = start_api(group, database_url, API_TOKEN=word, DAGSTER_URL="http://127.0.0.1:1")
+    seen = Dashboard(browser, url)
+    seen.open(tab="backtests")
+    form = seen.page.locator("#backtest-form")
+    field, alert = form.get_by_label("Token of the server"), form.get_by_role("alert")
+    for given in ("", "wrong"):
+        field.fill(given)
+        form.get_by_role("button", name="Start").click()
+        expect(alert).to_contain_text("The token is missing or wrong")
+        expect(field).to_have_attribute("aria-invalid", "true")
+        expect(field).to_be_focused()
+        seen.is_accessible()
+    field.fill(word)
+    form.get_by_role("button", name="Start").click()
+    # It is let in: what is wrong now is behind the door.
+    expect(alert).to_contain_text("Dagster")
+    assert field.get_attribute("aria-invalid") is None
+    assert word not in seen.page.url
+    seen.page.reload()
+    expect(field).to_have_value(word)
+    fresh = Dashboard(browser, url)
+    fresh.open(tab="backtests")
+    expect(fresh.page.locator("#backtest-form").get_by_label("Token of the server")).to_have_value("")
+
+
+@pytest.fixture
+def own_server(tmp_path_factory):
+    """A server of this test's own, for it to stop."""
+    # Where we are root the server is somebody else, who has to get there.
+    folder = FALLBACK_FOLDER / tmp_path_factory.mktemp("btc-looked-at").name
+    folder.mkdir()
+    folder.chmod(0o755)
+    with EmbeddedPostgres(folder / "pg", is_disposable=True, port=free_port()) as server:
+        upgrade(server.url)
+        yield server
+    shutil.rmtree(folder)
+
+
+def test_a_database_that_goes_while_one_looks(own_server, group, browser):
+    """A banner over what is shown still; when it is back, all goes on by itself, and nothing was missed."""
+    insert(own_server.url, START, "1m", 101)
+    url = start_api(group, own_server.url, DAGSTER_URL="http://127.0.0.1:1")
+    seen = Dashboard(browser, url)
+    page, chart = seen.page, seen.open(interval="1m")
+    expect(chart).to_have_attribute("data-state", "ready")
+    expect(page.locator("#link")).to_have_attribute("data-state", "live")
+    expect(page.locator("#trouble")).to_be_hidden()
+    own_server.stop()
+    expect(page.locator("#trouble")).to_contain_text("The database is away")
+    expect(page.locator("#link")).to_have_attribute("data-state", "away")
+    expect(page.locator("#health")).to_contain_text("database down")
+    expect(chart).to_have_attribute("data-candles", "1")
+    seen.is_accessible()
+    seen.tab("Quality")
+    expect(page.locator("#calendar")).to_contain_text("The database is away")
+    own_server.start()
+    expect(page.locator("#trouble")).to_be_hidden()
+    expect(page.locator("#calendar .square").first).to_be_visible()
+    seen.tab("Market")
+    expect(chart).to_have_attribute("data-candles", "1")
+    insert(own_server.url, START + MINUTE, "1m", 102)
+    expect(chart).to_have_attribute("data-close", "102")
 
 
 def test_a_database_that_is_away(group, browser):
@@ -448,5 +531,8 @@ def test_a_database_that_is_away(group, browser):
     expect(seen.open(interval="37m")).to_have_attribute("data-state", "error")
     expect(seen.page.locator("#chart-message")).to_contain_text("The database is away")
     expect(seen.page.locator("#health")).to_contain_text("database down")
+    expect(seen.page.locator("#trouble")).to_contain_text("The database is away")
+    seen.tab("Paper")
+    expect(seen.page.locator("#accounts")).to_contain_text("The database is away")
     seen.tab("Quality")
     expect(seen.page.locator("#calendar")).to_contain_text("The database is away")

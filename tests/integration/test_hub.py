@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from api import hub
 from btc_store.connection import connect
 from btc_store.embedded import EmbeddedPostgres
 from btc_store.schema import upgrade
@@ -96,8 +97,9 @@ def own_server(tmp_path_factory):
     server.stop()
 
 
-async def test_a_database_that_is_started_anew_costs_no_row(settings_for, own_server):
-    """Also what was written before anybody else was back; while it is away a heartbeat says so."""
+async def test_a_database_that_is_started_anew_costs_no_row(settings_for, own_server, monkeypatch):
+    """Also what was written before anybody else was back; a heartbeat says at once that it has gone, and is back."""
+    monkeypatch.setattr(hub, "HEARTBEAT_SECONDS", 3600)
     async with serving(settings_for(own_server.url)) as (port, _), listening(port) as client:
         await client.subscribe()
         await client.hear("latest")
@@ -105,12 +107,11 @@ async def test_a_database_that_is_started_anew_costs_no_row(settings_for, own_se
             await store(connection, 0)
         assert times(await client.hear("change")) == [minute(0)]
         own_server.stop()
-        beat = {"database": "connected"}
-        while beat["database"] == "connected":
-            await asyncio.sleep(0.2)
-            await client.say(action="ping")
-            beat = await client.hear("heartbeat")
-        own_server.start()
+        assert (await client.hear("heartbeat"))["database"] == "away"
+        async with listening(port) as late:
+            assert (await late.hear("heartbeat"))["database"] == "away"
+        await asyncio.to_thread(own_server.start)
+        assert (await client.hear("heartbeat"))["database"] == "connected"
         async with connect(own_server.url) as connection:
             await store(connection, 1)
             await store(connection, 2)
