@@ -1,22 +1,23 @@
 // The market: price and day, the chart with indicators and decisions, live. Brings the parts together.
 
 import { get } from "./api.js";
+import { showDay, showLegend, showWords } from "./around.js";
 import { Candles, point, stepOf } from "./candles.js";
 import { CandleChart } from "./chart.js";
 import { Decisions, listDecisions, showDecision } from "./decisions.js";
-import { byId, el, failure, fill, message } from "./dom.js";
-import { amount, change as signed, direction, number, percent, price, seconds, time, whole } from "./format.js";
+import { byId, failure, fill, message } from "./dom.js";
+import { price, seconds } from "./format.js";
 import { Overlays } from "./overlays.js";
 import { change, onChange, state } from "./state.js";
 import { follow } from "./stream.js";
 import { onTheme } from "./theme.js";
+import { NO_STRATEGY, decidingHere, drawToolbar, shownIndicators } from "./toolbar.js";
 
 const DAY_REFRESH_MS = 30_000;
 // Derived values are written with their candle, a moment after it.
 const SETTLE_MS = 1_500;
 // What is loaded sooner needs no word about it.
 const PATIENCE_MS = 400;
-const NO_STRATEGY = "none";
 
 let catalog;
 let chart;
@@ -25,7 +26,7 @@ let view = null;
 /** Draw the market whenever it is looked at. `given` is the answer of /symbols. */
 export function startMarket(given) {
   catalog = given;
-  chart = new CandleChart(byId("chart"), { onEdge: older, onMarker: choose, onHover: legend, onMove: (isEnd) => (byId("newest").hidden = isEnd) });
+  chart = new CandleChart(byId("chart"), { onEdge: older, onMarker: choose, onHover: (at) => view && showLegend(view, at), onMove: (isEnd) => (byId("newest").hidden = isEnd) });
   byId("newest").addEventListener("click", () => chart.toEnd());
   byId("chart").addEventListener("keydown", step);
   byId("strategy").addEventListener("change", (event) => change({ strategy: event.target.value }));
@@ -38,7 +39,7 @@ export function startMarket(given) {
     if (!view || now.symbol !== before.symbol || now.interval !== before.interval) return enter();
     if (now.show !== before.show) showOverlays();
     if (now.strategy !== before.strategy) showDecisions();
-    return toolbar();
+    return drawToolbar(catalog);
   });
   setInterval(() => view && state().tab === "market" && day(), DAY_REFRESH_MS);
   if (state().tab === "market") enter();
@@ -61,7 +62,7 @@ async function enter() {
     mine.overlays.show([]);
   };
   view = mine;
-  toolbar();
+  drawToolbar(catalog);
   byId("quote-symbol").textContent = symbol;
   byId("chart").setAttribute("aria-label", `Candles of ${symbol}, ${interval}`);
   byId("chart").dataset.state = "loading";
@@ -100,7 +101,7 @@ function drawAll() {
   byId("chart").dataset.state = isEmpty ? "empty" : "ready";
   fill(byId("chart-message"), isEmpty ? nothing() : "");
   quote();
-  legend(null);
+  showLegend(view, null);
 }
 
 function nothing() {
@@ -169,10 +170,10 @@ function takeCandles(rows) {
   if (isFirst) drawAll();
   else if (wasAtEnd && !chart.isAtEnd()) chart.toEnd();
   quote();
-  legend(null);
+  showLegend(view, null);
   const mine = view;
   clearTimeout(mine.settle);
-  mine.settle = setTimeout(() => view === mine && quietly(async () => { await mine.overlays.refresh(); legend(null); words(); }), SETTLE_MS);
+  mine.settle = setTimeout(() => view === mine && quietly(async () => { await mine.overlays.refresh(); if (view === mine) { showLegend(mine, null); words(); } }), SETTLE_MS);
 }
 
 function takeDecisions(rows) {
@@ -180,10 +181,11 @@ function takeDecisions(rows) {
 }
 
 async function showOverlays() {
-  const { candles, overlays } = view;
+  const mine = view;
+  const { candles, overlays } = mine;
   if (!candles.first) return;
-  await overlays.show(shownIndicators(), candles.first.time);
-  legend(null);
+  await overlays.show(shownIndicators(catalog), candles.first.time);
+  if (view === mine) showLegend(mine, null);
 }
 
 async function showDecisions() {
@@ -207,8 +209,7 @@ function mark() {
 function whyNone() {
   const { interval, strategy } = state();
   if (strategy === NO_STRATEGY) return "Choose a strategy above the chart.";
-  const deciding = catalog.strategies.filter((each) => each.intervals.includes(interval));
-  if (deciding.length === 0) return `No strategy decides on ${interval}: \`strategies\` in config.yaml says which do on what.`;
+  if (decidingHere(catalog).length === 0) return `No strategy decides on ${interval}: \`strategies\` in config.yaml says which do on what.`;
   return "A strategy decides at a candle's close once its indicators have warmed up.";
 }
 
@@ -227,41 +228,6 @@ function step(event) {
   if (next) choose(next.id);
 }
 
-function indicatorsHere() {
-  return catalog.indicators.map((entry, i) => ({ ...entry, n: i })).filter((entry) => entry.intervals.includes(state().interval));
-}
-
-function shownIndicators() {
-  const { show } = state();
-  const here = indicatorsHere();
-  return show === null ? here.filter((entry) => entry.drawn === "overlay") : here.filter((entry) => show.split(",").includes(entry.name));
-}
-
-function toggle(name) {
-  const shown = shownIndicators().map((entry) => entry.name);
-  const next = shown.includes(name) ? shown.filter((each) => each !== name) : [...shown, name];
-  change({ show: next.join(",") });
-}
-
-function toolbar() {
-  const now = state();
-  const shown = shownIndicators().map((entry) => entry.name);
-  fill(byId("intervals"), catalog.intervals.map((label) => el("button", {
-    type: "button", "aria-pressed": String(label === now.interval), onclick: () => change({ interval: label }) }, label)));
-  fill(byId("indicators"), indicatorsHere().map((entry) => el("button", {
-    type: "button", class: `dot-${(entry.n % 6) + 1}`, "aria-pressed": String(shown.includes(entry.name)), title: titleOf(entry),
-    onclick: () => toggle(entry.name) }, entry.name)));
-  const deciding = catalog.strategies.filter((each) => each.intervals.includes(now.interval));
-  fill(byId("strategy"), [["", "all strategies"], ...deciding.map((each) => [each.name, each.name]), [NO_STRATEGY, "none"]].map(
-    ([value, label]) => el("option", { value, selected: value === now.strategy }, label)));
-  byId("intervals").querySelector("[aria-pressed=true]")?.scrollIntoView?.({ block: "nearest", inline: "nearest" });
-}
-
-function titleOf(entry) {
-  const parameters = Object.entries(entry.parameters ?? {}).map(([name, value]) => `${name} ${value}`);
-  return `${entry.function}${parameters.length ? `, ${parameters.join(", ")}` : ""}`;
-}
-
 function quote(minute) {
   const last = minute ?? view.candles.last;
   const isOlder = minute === undefined && view.quoted && last && seconds(view.quoted.time) > last.at;
@@ -271,31 +237,11 @@ function quote(minute) {
   document.title = last ? `${price(last.close)} ${state().symbol}` : "BTC data";
 }
 
-function legend(at) {
-  if (!view) return;
-  const { rows } = view.candles;
-  const row = at === null ? rows.at(-1) : rows.find((each) => each.at === at);
-  if (!row) return fill(byId("legend"), at === null ? "" : `${time(at)} no candle: minutes are missing`);
-  const part = (name, value, cls) => el("span", { class: cls }, name ? el("b", {}, `${name} `) : "", value);
-  const moved = row.close / row.open - 1;
-  return fill(byId("legend"), part("", time(row.time)), part("O", price(row.open)), part("H", price(row.high)), part("L", price(row.low)),
-    part("C", price(row.close)), part("", signed(moved), direction(moved)), part("V", amount(row.volume)),
-    view.overlays.valuesAt(row.at).map(({ label, value, dot }) => part(label, value === undefined ? "–" : shownValue(value, row.close), `series dot-${dot}`)));
-}
-
-const shownValue = (value, close) => (value > close / 5 ? price(value) : number(value, Math.abs(value) < 1 ? 4 : 2));
-
 async function day() {
   const mine = view;
   await quietly(async () => {
     const stats = await get("stats", { symbol: state().symbol });
-    if (view !== mine) return;
-    const rows = [
-      ["24 h", el("span", { class: direction(stats.change) }, signed(stats.change))], ["high", price(stats.high)], ["low", price(stats.low)],
-      ["volume", amount(stats.volume)], ["trades", amount(stats.trades)], ["volatility", percent(stats.volatility)],
-      ["minutes", `${whole(stats.quality.stored)} of ${whole(stats.quality.expected)}`],
-    ];
-    fill(byId("day"), rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+    if (view === mine) showDay(stats);
   });
 }
 
@@ -304,13 +250,6 @@ async function words() {
   const mine = view;
   await quietly(async () => {
     const told = interval === "1m" ? [] : (await get("ta", { symbol, interval })).items;
-    if (view !== mine) return;
-    fill(byId("words"), told.length === 0 ? message(`No indicator on ${interval}`, "`indicators` in config.yaml says which are kept for what.") : readings(told));
+    if (view === mine) showWords(interval, told);
   });
-}
-
-function readings(told) {
-  return el("dl", { class: "words" }, told.map((row) => el("div", {},
-    el("dt", {}, row.name, el("span", { class: "value" }, row.name in row.values ? shownValue(row.values[row.name], row.close) : "–")),
-    el("dd", {}, row.says ?? "Not warmed up yet."))));
 }
