@@ -103,14 +103,15 @@ class HeadProtocol(HttpToolsProtocol):
         self._timer = None
         if self.transport.is_closing():
             return
-        cycle = self.cycle if self.cycle and not self.cycle.response_complete else None
-        if self.flow.read_paused or (cycle and self._n_head is not None):
+        is_head = self._n_head is not None
+        if self.flow.read_paused or (is_head and self.cycle and not self.cycle.response_complete):
             # It is we who do not read, or the request before it is being answered.
             self._wait()
-        elif self._is_partial and not (cycle and cycle.response_started):
+        elif self._is_partial and (is_head or not self.cycle.response_started):
             self._refuse(408, "too_slow", f"A request has {REQUEST_SECONDS:.0f} s to come in.")
         else:
-            # Browsers open connections in advance: an answer to nothing would be taken for that of what comes next.
+            # Its answer is there already, or it has not begun: browsers open connections in advance, and would take an
+            # answer to nothing for that to what they ask next.
             self.transport.close()
 
     def _refuse(self, status: int, error: str, detail: str) -> None:

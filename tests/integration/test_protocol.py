@@ -110,10 +110,23 @@ async def test_a_request_that_trickles_in_is_given_up(port, monkeypatch, first):
 
     task = asyncio.create_task(trickle())
     async with asyncio.timeout(20):
-        told = await reader.read()
+        # One piece: who goes on sending to a connection that is closed has it reset.
+        told = await reader.read(10_000)
     task.cancel()
     assert told.startswith(b"HTTP/1.1 408 ")
     assert b"too_slow" in told
+    writer.close()
+
+
+async def test_a_request_that_is_refused_before_it_is_whole_has_one_answer(port, monkeypatch):
+    """Nothing is said behind it, however long the rest takes."""
+    monkeypatch.setattr(protocol, "REQUEST_SECONDS", 0.3)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(HEAD.replace(b"900", b"900000") + b"\r\nx")
+    async with asyncio.timeout(20):
+        told = await reader.read()
+    assert told.startswith(b"HTTP/1.1 413 ")
+    assert told.count(b"HTTP/1.1") == 1
     writer.close()
 
 
