@@ -34,7 +34,7 @@ from resources.progress import Progress
 from resources.timescale import Timescale
 from sensors.alerts import build_alerts_sensor
 from sensors.daily_checks import build_daily_checks_sensor
-from sensors.funding_schedule import build_funding_schedule
+from sensors.funding import build_funding_sensor
 from sensors.lake_schedule import build_lake_schedule
 from sensors.new_candles import Watch, build_new_candles_sensor
 from sensors.outbox import build_outbox_sensor
@@ -77,18 +77,12 @@ def build_definitions(settings: Settings, progress: Progress | None = None) -> d
     assets += [build_funding(config, partitions), build_lake(partitions), *sweeps]
     archive = dg.define_asset_job(LAKE_JOB, selection=[LAKE_KEY], description="What the lake has not yet: the backup.")
     funding = dg.define_asset_job(FUNDING_JOB, selection=[FUNDING_KEY], description="Funding rates, terms of coins.")
-    if settings.clock == ClockScale():
-        # Policies know real time alone.
-        assets = with_freshness(assets, config)
     return dg.Definitions(
-        assets=assets,
+        # Policies of freshness know real time alone.
+        assets=with_freshness(assets, config) if settings.clock == ClockScale() else assets,
         asset_checks=build_checks(placed, partitions),
         jobs=[derive, quality, funding, archive, build_prune_job(), *build_backtest_jobs()],
-        schedules=[
-            build_prune_schedule(PRUNE_JOB),
-            build_funding_schedule(FUNDING_JOB, list(config.symbols)),
-            build_lake_schedule(LAKE_JOB, list(config.symbols), history),
-        ],
+        schedules=[build_prune_schedule(PRUNE_JOB), build_lake_schedule(LAKE_JOB, list(config.symbols), history)],
         sensors=[
             build_new_candles_sensor(_watch(config, placed, history)),
             build_outbox_sensor(),
@@ -96,6 +90,7 @@ def build_definitions(settings: Settings, progress: Progress | None = None) -> d
                 QUALITY_JOB, symbols=list(config.symbols), labels=sorted(daily_intervals), history=history
             ),
             build_staleness_sensor(build_present_results(placed, list(config.symbols))),
+            build_funding_sensor(FUNDING_JOB, list(config.symbols)),
             build_alerts_sensor(),
         ],
         resources={"timescale": Timescale(settings), "progress": progress or Progress()},

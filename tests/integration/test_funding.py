@@ -21,7 +21,7 @@ from demo.exchange import serve_exchange
 from demo.market import Market
 from resources.exchange_funding import ExchangeFunding
 from resources.timescale import Timescale
-from sensors.funding_schedule import build_funding_schedule
+from sensors.funding import build_funding_sensor
 from sensors.requests import RANGE_END, RANGE_START
 from tests.dagster_runs import run_asset
 
@@ -72,18 +72,31 @@ async def test_a_launch_of_months_fetches_each_of_their_hours_once(settings_for,
     assert rows(database_url, "SELECT symbol, sz_decimals FROM instruments") == [("BTC", 5)]
 
 
-def test_the_schedule_asks_for_all_symbols_since_the_newest_settlement(settings_for, database_url):
-    """One run, by the market's clock, of what is stored."""
+def test_all_symbols_are_asked_for_since_the_newest_settlement(settings_for, database_url):
+    """One run, by the market's clock, of what is stored; soon after the collector has begun, and then not again."""
     with open_frames(database_url) as frames:
         stamp = datetime(2025, 1, 30, 12, tzinfo=UTC)
         store_funding(frames, "BTC", pl.DataFrame([(stamp, 0.1, None)], schema=SCHEMA, orient="row"), "rest")
     settings = settings_for(database_url, BTC_CLOCK=f"{NOW.timestamp()},{time.time()},1")
-    schedule = build_funding_schedule("fetch_funding", ["BTC", "ETH"])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        asked = schedule(dg.build_schedule_context(resources={"timescale": Timescale(settings)}))
+    sensor = build_funding_sensor("fetch_funding", ["BTC", "ETH"])
+
+    def look(cursor):
+        with warnings.catch_warnings(), dg.DagsterInstance.ephemeral() as instance:
+            warnings.simplefilter("ignore")
+            context = dg.build_sensor_context(
+                instance=instance, cursor=cursor, resources={"timescale": Timescale(settings)}
+            )
+            return sensor(context)
+
+    before = look(None)
+    assert (bool(before.run_requests), bool(before.skip_reason)) == (False, True)
+    with open_frames(database_url) as frames, frames.transaction():
+        frames.run("remember_coin", "BTC", "BTC")
+    first = look(before.cursor)
+    (asked,) = first.run_requests
     assert asked.tags == {RANGE_START: "2025-01-01|BTC", RANGE_END: "2025-03-01|ETH"}
-    assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    assert not look(first.cursor).run_requests
+    assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
 
 
 async def test_a_symbol_has_the_coin_that_was_collected_and_a_spot_pair_pays_nothing(settings_for, database_url):
