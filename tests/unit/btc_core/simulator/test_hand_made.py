@@ -265,6 +265,26 @@ def test_a_purchase_too_small_goes_with_the_next():
     assert found.results.n_unfilled == 3
 
 
+def test_a_long_and_a_short_with_everything_that_there_is_to_pay():
+    """Capital 1050, fivefold, fee 1 %. Long: N = 5 · (1050 − 0.01 · N) = 5000, 50 units at 100, fee 50.
+
+    Minute 3, rate 2.46 %: 123. Minute 5, sold at 104: 5200, fee 52; 200 − 50 − 52 − 123 = −25, and 1025 are left.
+    Minute 6, half short at 100: N = 2.5 · (1025 − 0.01 · N) = 2500, 25 units, fee 25; the margin is half of 1000.
+    Minute 7, rate −0.4 %, which a short pays: 10, and 490 of the margin are left. It is lost where 490 − 25 · (p − 100)
+    = 1.25 % · 25 · p, p = 118.12, within minute 8; all of the margin, so booked at 100 + 490 / 25 = 119.6: −490 − 25 −
+    10 = −525. The other 500 were free. 1050 − 25 − 525 = 500; fees 127, funding 133.
+    """
+    minutes, paid = market(*[100] * 5, 104, *[100] * 4, high_8=118.2), rates({3: 0.0246, 7: -0.004})
+    found = run(decided({1: 1, 5: 0, 6: -0.5}), minutes, funding=paid, capital=1050, leverage=5, taker_bps=100)
+    assert closed(found) == [(at(5), 104, "signal"), (at(8), pytest.approx(119.6), "liquidation")]
+    assert found.trades["quantity"].to_list() == pytest.approx([50, 25])
+    assert found.trades["pnl"].to_list() == pytest.approx([-25, -525])
+    assert found.trades["fees"].to_list() == pytest.approx([102, 25])
+    assert found.trades["funding"].to_list() == pytest.approx([123, 10])
+    assert (found.results.fees_paid, found.results.funding_paid) == (pytest.approx(127), pytest.approx(133))
+    assert (found.results.final_equity, found.results.total_pnl) == (pytest.approx(500), pytest.approx(-550))
+
+
 def test_excursions_are_measured_from_the_entry_price():
     """Long at 100 from minute 1 to 6: down to 90 in between (0.1), up to 130 (0.3); extremes outside do not count."""
     minutes = market(*FLAT, low_0=10, low_3=90, high_4=130, high_6=500)
