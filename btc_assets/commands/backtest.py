@@ -199,8 +199,26 @@ def _notes(done: Sequence[Backtest]) -> Iterator[str]:
             "has (since 2023-05-12), or takes a file"
         )
     if minutes := results.n_missing_minutes:
-        across = ", ".join(f"{b.request.interval} {b.simulation.results.n_trades_across_gaps:,}" for b in done)
-        yield f"{minutes:,} minutes of the range are not stored; trades held across them: {across}"
+        across = _of_each(done, lambda backtest: backtest.simulation.results.n_trades_across_gaps)
+        skipped = _of_each(done, lambda backtest: backtest.n_skipped)
+        yield (
+            f"{minutes:,} minutes of the range are not stored; trades held across them: {across}; candles too "
+            f"incomplete to decide on: {skipped}"
+        )
+    for backtest in done:
+        if not backtest.simulation.results.n_candles:
+            interval, strategy = backtest.request.interval, backtest.request.strategy
+            yield (
+                f"{interval}: nothing was decided: {strategy.name} looks at {strategy.warm_up:,} candles before its "
+                "first decision, and fewer are stored. Begin later, or import what lies before"
+            )
+    if any(backtest.simulation.results.n_unfilled for backtest in done):
+        n_small = _of_each(done, lambda backtest: backtest.simulation.results.n_unfilled)
+        yield f"orders that were too small to be sent (min_notional {done[0].request.config.min_notional:g}): {n_small}"
+
+
+def _of_each(done: Sequence[Backtest], count: Callable[[Backtest], int]) -> str:
+    return ", ".join(f"{backtest.request.interval} {count(backtest):,}" for backtest in done)
 
 
 def _shown(figure: float | None, pattern: str) -> str:

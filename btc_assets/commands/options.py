@@ -124,10 +124,15 @@ SYMBOL, INTERVAL, TIME = SymbolType(), IntervalType(), TimeType()
 
 
 def _pairs(_ctx: click.Context, _param: click.Parameter, pairs: Sequence[str]) -> dict[str, str]:
+    given: dict[str, str] = {}
     for pair in pairs:
-        if "=" not in pair:
+        name, is_pair, value = pair.partition("=")
+        if not is_pair:
             raise InputError(f"--param {pair!r}: expected name=value, such as period=44")
-    return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
+        if name in given:
+            raise InputError(f"--param {pair!r}: expected each parameter once, found {name}={given[name]} before it")
+        given[name] = value
+    return given
 
 
 month_option = click.option("--month", type=MonthType(), help="One calendar month: 2024-05.")

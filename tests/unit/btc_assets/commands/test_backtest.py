@@ -30,6 +30,8 @@ def run(settings_for, **changes):
         ({"leverage": "100"}, "leverage: expected a number above 0 and at most 40"),
         ({"taker_bps": "-1"}, "taker_bps: expected at least 0"),
         ({"param": "period"}, "expected name=value, such as period=44"),
+        ({"leverage": "0"}, "leverage: expected a number above 0 and at most 40"),
+        ({"end": "2025-01-01"}, "is empty: the start must lie before the end"),
         ({"strategy": "ma", "param": "perio=9"}, "unknown parameter of strategy ma 'perio'. Did you mean period?"),
         ({"strategy": "ma", "param": "period=1"}, "period='1' is out of range, expected 2 to 1000"),
         ({"strategy": "ma", "param": "period=x"}, "period='x' is no number"),
