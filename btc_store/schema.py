@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from btc_core.errors import DatabaseError
 from btc_store.connection import explain_text
+from btc_store.statements import statement
 
 # Two upgrades at once would both create the tables: this lock makes the second wait and find nothing to do.
 _UPGRADE_LOCK = 0x62_74_63
@@ -39,6 +40,8 @@ def upgrade(url: str) -> tuple[str | None, str]:
         config = _alembic()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        # Not a revision: the same database may be given another edition of TimescaleDB later.
+        connection.exec_driver_sql(statement("compress_old_chunks"))
         connection.commit()
         connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_UPGRADE_LOCK})")
         connection.commit()

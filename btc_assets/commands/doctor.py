@@ -87,6 +87,9 @@ def _database(settings: Settings) -> Iterator[Check]:
         yield Check("tables", FAIL, str(error), "make the database's owner our user, or restore the tables")
         return
     yield from server(facts[0], settings.now())
+    if facts[0]["timescaledb"] is not None and facts[0]["licence"] == "timescale":
+        ((packed,),) = fetch(settings.database_url, ("compression_facts", ()))
+        yield compression(packed)
     for symbol, rows in zip(settings.config.symbols, times, strict=True):
         yield newest_minute(symbol, next(chain.from_iterable(rows), None), now=settings.now())
     yield open_findings(findings)
@@ -113,9 +116,7 @@ def server(facts: asyncpg.Record | dict[str, object], now: datetime) -> Iterator
         yield Check("TimescaleDB", OK, f"not in this database ({version}): plain tables, nothing depends on it")
     else:
         yield Check("TimescaleDB", OK, f"{facts['timescaledb']} on {version}")
-        if facts["licence"] == "timescale":
-            yield Check("compression", OK, "allowed by the licence (timescale)")
-        else:
+        if facts["licence"] != "timescale":
             yield Check("compression", OK, f"not offered by this edition (licence {facts['licence']}): plain chunks")
     market_now = facts["market_now"]
     assert isinstance(market_now, datetime), "the column is a timestamptz"
@@ -128,6 +129,15 @@ def server(facts: asyncpg.Record | dict[str, object], now: datetime) -> Iterator
         yield Check("Dagster storage", OK, "its tables are in the schema dagster")
     else:
         yield Check("Dagster storage", WARN, "no tables in the schema dagster", "start Dagster once: make up")
+
+
+def compression(facts: asyncpg.Record | dict[str, object]) -> Check:
+    """Judge whether TimescaleDB's full edition compresses what is old."""
+    if not facts["n_policies"]:
+        return Check("compression", WARN, "allowed by the licence, and not set up", "run `btc db upgrade`")
+    return Check(
+        "compression", OK, f"a week after a chunk's end: {facts['n_compressed']} of {facts['n_chunks']} so far"
+    )
 
 
 def newest_minute(symbol: str, newest: datetime | None, *, now: datetime) -> Check:

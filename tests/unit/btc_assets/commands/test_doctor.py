@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from btc_assets.commands.doctor import collector, newest_minute, open_findings, server
+from btc_assets.commands.doctor import collector, compression, newest_minute, open_findings, server
 
 NOW = datetime(2025, 1, 31, 12, tzinfo=UTC)
 FACTS = {
@@ -96,6 +96,14 @@ def test_server_without_timescaledb():
     found = verdicts(server(FACTS | {"timescaledb": None, "licence": None}, NOW))
     assert found["TimescaleDB"] == "ok"
     assert "compression" not in found
+
+
+def test_the_full_edition_compresses_or_is_to_be_told():
+    """How much so far; where nobody has set it up, what to do."""
+    facts = {"n_policies": 2, "n_compressed": 1, "n_chunks": 3}
+    assert compression(facts).verdict == "ok"
+    assert compression(facts).found.endswith("1 of 3 so far")
+    assert compression(facts | {"n_policies": 0}).hint == "run `btc db upgrade`"
 
 
 def test_apache_edition_has_no_compression():
