@@ -48,7 +48,7 @@ day: $(STAMP) ## a market day in which every part dies and comes back, against o
 	@$(RUN) python -m benchmarks.day $(DAY)
 
 docker-test: $(STAMP) ## build the containers, start them, kill each in turn; needs Docker and root
-	@BTC_TEST_DOCKER=1 $(RUN) pytest tests/e2e/test_docker.py -s
+	@BTC_TEST_DOCKER=1 $(RUN) pytest tests/e2e/test_docker.py tests/e2e/test_nas_page.py -s
 
 pictures: $(STAMP) ## take the pictures of the documents anew; needs Chromium
 	@$(RUN) python scripts/screenshots.py

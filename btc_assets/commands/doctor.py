@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from http.client import HTTPConnection, HTTPException
 from itertools import chain
+from urllib.parse import urlsplit
 
 import asyncpg
 import click
@@ -64,7 +65,8 @@ def _checks(ctx: click.Context) -> Iterator[Check]:
     config = settings.config
     yield Check("configuration", OK, f"{len(config.symbols)} symbols, {len(config.intervals)} intervals")
     yield from _database(settings)
-    yield collector(settings.collector_port)
+    address = urlsplit(settings.collector_url)
+    yield collector(address.port or settings.collector_port, host=address.hostname or "127.0.0.1")
 
 
 def _database(settings: Settings) -> Iterator[Check]:
@@ -189,10 +191,10 @@ def alerts(known: Alerts) -> Iterator[Check]:
             yield Check(name, OK, f"{sent}, {each.n_waiting or 'none'} waiting")
 
 
-def collector(port: int) -> Check:
-    """Ask the collector of this machine how it is."""
+def collector(port: int, *, host: str = "127.0.0.1") -> Check:
+    """Ask the collector how it is."""
     name = "collector"
-    connection = HTTPConnection("127.0.0.1", port, timeout=COLLECTOR_TIMEOUT_SECONDS)
+    connection = HTTPConnection(host, port, timeout=COLLECTOR_TIMEOUT_SECONDS)
     try:
         connection.request("GET", "/healthz")
         response = connection.getresponse()
