@@ -55,6 +55,15 @@ def containers(docker_compose: Path, tmp_path_factory: pytest.TempPathFactory) -
         yield made
 
 
+def test_the_collector_s_image_is_small(containers: Containers) -> None:
+    """It is what a small machine has to fetch."""
+    del containers  # it has built them
+    command = ["docker", "image", "inspect", "--format", "{{.Size}}", "btc-collector:local", "btc-pipeline:local"]
+    collector, pipeline = map(int, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    print(f"\nbtc-collector {collector / 1e6:.0f} MB, btc-pipeline {pipeline / 1e6:.0f} MB")
+    assert collector < 120e6
+
+
 def test_from_nothing_to_a_decision_and_a_backtest(containers: Containers) -> None:
     """The backtest is asked for as anybody would, over HTTP, and computed by Dagster."""
     containers.wait_for(DECIDED)

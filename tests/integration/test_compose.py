@@ -160,7 +160,10 @@ def test_an_image_is_pinned_by_the_lock_and_runs_as_nobody(dockerfile):
     assert "ARG BASE=debian:bookworm-slim" in text
     final = text[text.rindex("\nFROM ") :]
     assert re.search(r"^USER 10001:10001$", final, re.MULTILINE)
-    assert "org.opencontainers.image.title" in final
+    for label in ("title", "description", "licenses", "base.name"):
+        assert f"org.opencontainers.image.{label}=" in final
+    assert "\nHEALTHCHECK " in final
+    assert "\nVOLUME /app/.data\n" in final
     assert not re.search(r"gcc|build-essential|python3-venv|/opt/uv", final)
 
 
