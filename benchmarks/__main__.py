@@ -16,6 +16,7 @@ from benchmarks import (
     growth,
     idle,
     indicators,
+    lake,
     latency,
     live,
     pipeline,
@@ -36,6 +37,7 @@ SUITES = {
     "indicators": "each indicator over a year and over its look-back: 1 minute",
     "simulate": "two, four and eight years through the simulator: 1 minute",
     "sweep": "999 windows over eight years, with their decisions: 1 minute",
+    "lake": "a year into the lake, read from there, and back: 1 minute",
     "latency": "from a candle to its decision and to the page, by sensor and by live lane: 13 minutes",
     "live": "from a row to its decision by the live lane: 4 minutes",
     "flat": "one candle with a month of history and with eight years: 5 minutes",
@@ -103,6 +105,7 @@ def _on_a_server(suite: str, folder: Path, options: argparse.Namespace) -> Itera
     """Run one suite on a server of its own, with TimescaleDB where it was fetched, and PostgreSQL's own durability."""
     suites: Mapping[str, Callable[[str], Iterator[Figure]]] = {
         "pipeline": lambda url: pipeline.measure(url, _year()),
+        "lake": lambda url: lake.measure(url, folder),
         "latency": lambda url: latency.measure(url, _year(), folder),
         "live": live.measure,
         "flat": lambda url: flat.measure(url, _year()),

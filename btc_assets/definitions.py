@@ -13,7 +13,7 @@ from btc_assets.decisions import build_decisions, completeness_of, decisions_key
 from btc_assets.freshness import with_freshness
 from btc_assets.funding import FUNDING_JOB, FUNDING_KEY, build_funding
 from btc_assets.indicators import build_indicators, indicators_by_interval, indicators_key
-from btc_assets.lake import LAKE_JOB, LAKE_KEY, build_lake
+from btc_assets.lake import LAKE_JOB, build_lake, build_lake_job
 from btc_assets.paper import build_paper, paper_key
 from btc_assets.partitions import build_partitions
 from btc_assets.prune import PRUNE_JOB, build_prune_job
@@ -75,13 +75,12 @@ def build_definitions(settings: Settings, progress: Progress | None = None) -> d
     daily_intervals = {interval.label for key in daily for interval in placed[key].intervals}
     assets = [build_minutes(partitions), candles, indicators, *decisions, *paper, *build_backtests(config, partitions)]
     assets += [build_funding(config, partitions), build_lake(partitions), *sweeps]
-    archive = dg.define_asset_job(LAKE_JOB, selection=[LAKE_KEY], description="What the lake has not yet: the backup.")
     funding = dg.define_asset_job(FUNDING_JOB, selection=[FUNDING_KEY], description="Funding rates, terms of coins.")
     return dg.Definitions(
         # Policies of freshness know real time alone.
         assets=with_freshness(assets, config) if settings.clock == ClockScale() else assets,
         asset_checks=build_checks(placed, partitions),
-        jobs=[derive, quality, funding, archive, build_prune_job(), *build_backtest_jobs()],
+        jobs=[derive, quality, funding, build_lake_job(), build_prune_job(), *build_backtest_jobs()],
         schedules=[build_prune_schedule(PRUNE_JOB), build_lake_schedule(LAKE_JOB, list(config.symbols), history)],
         sensors=[
             build_new_candles_sensor(_watch(config, placed, history)),

@@ -51,6 +51,11 @@ def build_lake(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     return lake
 
 
+def build_lake_job() -> Any:
+    """Return the job that materialises it."""
+    return dg.define_asset_job(LAKE_JOB, selection=[LAKE_KEY], description="What the lake has not yet: the backup.")
+
+
 def _archive_month(timescale: Timescale, place: Lake, partition: Partition) -> list[Archived]:
     with timescale.frames() as frames:
         return [
