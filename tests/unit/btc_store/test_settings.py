@@ -316,3 +316,34 @@ def test_a_range_of_parameters_is_no_number_of_base_60(tmp_path):
     )
     found = read_config(file).sweeps["windows"].parameters
     assert found == {"period": "5:40:5", "side": -1, "other": "0.5:3:0.25", "more": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("/mnt/lake", "/mnt/lake"),
+        ("file:///mnt/lake", "/mnt/lake"),
+        ("s3://bucket/prefix/", "s3://bucket/prefix"),
+        ("gs://bucket", "gs://bucket"),
+        ("az://container/x", "az://container/x"),
+    ],
+)
+def test_a_lake_is_a_folder_or_an_object_store(text, address):
+    """As it is given, without a slash at the end."""
+    assert load_settings({"BTC_LAKE": text}).lake == address
+
+
+def test_a_lake_without_an_address_is_beside_the_configuration(tmp_path, monkeypatch):
+    """Wherever the process was started; a relative one is of where it was."""
+    monkeypatch.chdir(tmp_path)
+    assert load_settings({"BTC_CONFIG": str(project_root() / "config.yaml")}).lake == f"{project_root()}/.data/lake"
+    assert load_settings({"BTC_LAKE": "x"}).lake == f"{tmp_path}/x"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("s3a://bucket", "Did you mean s3?"), ("http://x/y", "begins with s3://, gs:// or az://"), ("s3://", "a bucket")],
+)
+def test_another_kind_of_lake_is_refused(text, said):
+    """With the near misses."""
+    assert said in refusal({"BTC_LAKE": text})
