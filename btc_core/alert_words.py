@@ -13,6 +13,8 @@ from btc_core.model.timerange import format_time
 # What the least patient of the services takes in one message (Discord: 2,000), with room for a link.
 MOST_CHARACTERS = 1800
 _SHOWN_VALUES = 4
+# Of a snapshot: how complete its candle was; the close is the price.
+_NOT_SHOWN = ("close", "minutes", "expected_minutes", "no_trade_minutes")
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +36,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """What a strategy said at a candle, as a message has it."""
+    """What a strategy said at a candle, as a message has it; ``exposure_before`` is what it had said there before."""
 
     symbol: str
     interval: str
@@ -46,11 +48,17 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     confidence: float
     price: float
     snapshot: Mapping[str, Any]
+    exposure_before: float | None = None
 
     @property
     def close_time(self) -> datetime:
         """When the candle closed."""
         return parse_interval(self.interval).close_of(self.time)
+
+    @property
+    def is_news(self) -> bool:
+        """Whether the exposure is another one: a correction may change prices alone."""
+        return not self.revision or self.exposure != self.exposure_before
 
 
 def message_of_note(note: Note) -> Message:
@@ -69,14 +77,19 @@ def message_of_note(note: Note) -> Message:
 def message_of_decision(decision: Decision) -> Message:
     """Return what is said of a decision that changes the exposure."""
     stream = f"{decision.symbol} {decision.interval} {decision.strategy}"
-    values = [f"{name} {value:,.10g}" for name, value in decision.snapshot.items() if isinstance(value, float | int)]
+    values = [
+        f"{name} {value:,.10g}"
+        for name, value in decision.snapshot.items()
+        if isinstance(value, float | int) and name not in _NOT_SHOWN
+    ]
     lines = [
         f"Exposure {_signed(decision.exposure)}, confidence {decision.confidence:.2f}, "
         f"at the candle that closed {format_time(decision.close_time)}.",
         "It saw " + ", ".join(values[:_SHOWN_VALUES]) + "." if values else "",
     ]
     if decision.revision:
-        lines.insert(0, "After a correction of the data this is said otherwise than before.")
+        before = "" if decision.exposure_before is None else f": the exposure was {_signed(decision.exposure_before)}"
+        lines.insert(0, f"After a correction of the data this is said otherwise than before{before}.")
     return Message(
         key=f"decision {stream} {decision.time.isoformat()} {decision.revision}",
         kind="decision",
@@ -95,20 +108,28 @@ def message_of_test(at: datetime) -> Message:
 def together(messages: Sequence[Message], since: datetime, *, link: str | None = None) -> tuple[int, str, str]:
     """Return how many of some waiting messages are sent as one, the oldest first, and its title and body.
 
+    A digest goes alone.
+
     Args:
         messages: At least one.
         since: When the oldest was written.
         link: The address of a page, for the last line.
     """
     last = f"\n{link}" if link else ""
-    if len(messages) == 1 or len(_item(messages[0])) + len(_item(messages[1])) > MOST_CHARACTERS:
+    if (
+        len(messages) == 1
+        or messages[0].kind == "digest"
+        or len(_item(messages[0])) + len(_item(messages[1])) > MOST_CHARACTERS
+    ):
         return 1, messages[0].title, _short(messages[0].body) + last
     n, size = 0, 0
     for each in messages:
         size += len(_item(each)) + 2
-        if n and size > MOST_CHARACTERS:
+        if n and (size > MOST_CHARACTERS or each.kind == "digest"):
             break
         n += 1
+    if n == 1:
+        return together(messages[:1], since, link=link)
     n_errors = sum(each.severity == "error" for each in messages[:n])
     errors = f", {n_errors} of them {'errors' if n_errors > 1 else 'an error'}" if n_errors else ""
     title = f"{n} messages since {format_time(since.replace(second=0, microsecond=0))}{errors}"

@@ -88,7 +88,7 @@ def digest_of(day: str, figures: Figures) -> Message:
     n_missing = sum(each.n_missing for each in figures.minutes)
     n_changes = sum(each.n_decisions for each in figures.decided)
     state = f"{n_open} open {'incident' if n_open == 1 else 'incidents'}" if n_open else "all is well"
-    title = f"BTC {day}: {state}, {n_missing:,} minutes missing, {n_changes} decisions that changed something"
+    title = f"BTC {day}: {state}, {n_missing:,} minutes missing, {n_changes:,} changes of exposure"
     parts = [
         ("Last 24 hours", [_minutes(each) for each in figures.minutes] or ["no minutes are stored"]),
         ("Decisions", [_decided(each) for each in figures.decided]),

@@ -187,4 +187,4 @@ async def _new_decisions(connection: Connection, through: datetime, *, now: date
     since = min(through, now) - MARGIN * max(rate, 1.0)
     rows = await connection.fetch(statement("alert_decisions"), since)
     decisions = [Decision(**{**row, "snapshot": msgspec.json.decode(row["snapshot"])}) for row in rows]
-    return [each for each in decisions if each.close_time > now - RECENT]
+    return [each for each in decisions if each.is_news and each.close_time > now - RECENT]

@@ -6,12 +6,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+
 from btc_core.digest import Account, Decided, Disk, Figures, Minutes, Wrong
+from btc_core.model.interval import parse_interval
 from btc_core.model.timerange import floor_minute
 from btc_store.connection import Connection
 from btc_store.statements import statement
 
 _DAY = timedelta(days=1)
+# No candle is longer than a month.
+_LONGEST = timedelta(days=31)
 
 
 async def read_figures(
@@ -34,12 +39,23 @@ async def read_figures(
             findings[row["kind"]] = findings.get(row["kind"], 0) + row["n_findings"]
     return Figures(
         minutes=[Minutes(**row) for row in minutes],
-        decided=[Decided(**row) for row in await _rows(connection, "digest_decisions", now - _DAY)],
+        decided=_decided(await _rows(connection, "digest_decisions", now - _DAY, now - _DAY - _LONGEST), now - _DAY),
         wrong=[Wrong(**row) for row in await _rows(connection, "digest_incidents", now - _DAY)],
         findings=sorted(findings.items()),
         accounts=[Account(**row) for row in await _rows(connection, "digest_accounts")],
         disks=_disks(folders),
     )
+
+
+def _decided(rows: Iterable[asyncpg.Record], since: datetime) -> list[Decided]:
+    """Return the decisions on candles that closed since an instant, counted: the derived past is no news."""
+    decided: dict[tuple[str, str, str], Decided] = {}
+    for strategy, symbol, interval, time, signal in rows:
+        if parse_interval(interval).close_of(time) > since:
+            key = strategy, symbol, interval
+            n_before = decided[key].n_decisions if key in decided else 0
+            decided[key] = Decided(strategy, symbol, interval, n_before + 1, signal)
+    return list(decided.values())
 
 
 async def _rows(connection: Connection, name: str, *values: object) -> list[Any]:

@@ -77,7 +77,7 @@ class Looked:
 
 
 def open_desk(settings: Settings) -> Desk:
-    """Open the channels. What cannot be used is left out, and logged: it must not silence the others.
+    """Open the channels. What cannot be used is left out: it must not silence the others.
 
     Raises:
         ConfigError: If the time zone does not exist.
@@ -86,9 +86,13 @@ def open_desk(settings: Settings) -> Desk:
     channels, faults = parse_channels(settings.alert_urls)
     opened, unusable = open_channels(channels)
     faults += unusable + unknown_tags(settings.config.alerts, {channel.tag for channel in channels})
-    for fault in faults:
-        logger.error("alert channel left out", extra={"fault": fault})
     return Desk(settings, opened, faults)
+
+
+def log_faults(desk: Desk) -> None:
+    """Log what cannot be used, at the start of who sends."""
+    for fault in desk.faults:
+        logger.error("alert channel left out", extra={"fault": fault})
 
 
 async def look_once(desk: Desk, *, now: datetime | None = None) -> Looked:
@@ -131,6 +135,7 @@ async def follow(settings: Settings, stop: asyncio.Event) -> None:
         ConfigError: If there is nobody to tell.
     """
     desk = await asyncio.to_thread(open_desk, settings)
+    log_faults(desk)
     if not desk.opened:
         raise ConfigError(" ".join(desk.faults) or "ALERT_URLS is empty: expected whom to tell (docs/alerts.md)")
     logger.info("alerts are sent", extra={"channels": ", ".join(each.channel.name for each in desk.opened)})

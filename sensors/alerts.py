@@ -8,7 +8,7 @@ import asyncio
 
 import dagster as dg
 
-from resources.alerts import Desk, look_once, open_desk
+from resources.alerts import Desk, log_faults, look_once, open_desk
 from resources.timescale import Timescale
 
 
@@ -29,6 +29,7 @@ def build_alerts_sensor() -> dg.SensorDefinition:
             return dg.SkipReason("ALERT_URLS is empty in this process: nobody is told from here")
         if not desks:
             desks.append(open_desk(timescale.settings))
+            log_faults(desks[0])
         desk = desks[0]
         # Nothing is told while there is nobody to tell: it begins for whoever comes later.
         looked = [str(asyncio.run(look_once(desk)))] if desk.opened else []

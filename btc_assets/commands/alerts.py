@@ -98,7 +98,7 @@ def _text(known: Alerts) -> str:
 
 
 def _trouble(state: ChannelState) -> str:
-    return f"failed {state.n_failed} times: {state.error}" if state.n_failed else ""
+    return f"{state.n_failed} failed in a row: {state.error}" if state.n_failed else ""
 
 
 def _row(incident: Incident) -> tuple[str, str, str, datetime | None, datetime | None]:

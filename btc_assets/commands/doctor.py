@@ -185,7 +185,7 @@ def alerts(known: Alerts) -> Iterator[Check]:
             f"sent last {format_time(each.sent_at.replace(microsecond=0))}" if each.sent_at else "nothing sent yet",
         )
         if each.n_failed:
-            found = f"{sent}, {each.n_waiting} waiting, failed {each.n_failed} times: {each.error}"
+            found = f"{sent}, {each.n_waiting} waiting, {each.n_failed} failed in a row: {each.error}"
             yield Check(name, WARN, found, "try it with `btc doctor --send-test`")
         else:
             yield Check(name, OK, f"{sent}, {each.n_waiting or 'none'} waiting")

@@ -1,6 +1,6 @@
--- Live decisions since an instant that changed the exposure, by strategy, symbol and interval, with the newest.
-SELECT strategy, symbol, interval, count(DISTINCT time) AS n_decisions,
-       (array_agg(signal ORDER BY time DESC, revision DESC, seq DESC))[1] AS signal
+-- Live decisions since an instant ($1) that changed the exposure, the newest word for each candle; not on candles that
+-- opened before $2.
+SELECT DISTINCT ON (strategy, symbol, interval, time) strategy, symbol, interval, time, signal
 FROM decisions
-WHERE backtest_id IS NULL AND signal <> 'HOLD' AND decided_at >= $1
-GROUP BY strategy, symbol, interval ORDER BY strategy, symbol, interval
+WHERE backtest_id IS NULL AND signal <> 'HOLD' AND decided_at >= $1 AND time >= $2
+ORDER BY strategy, symbol, interval, time, revision DESC, seq DESC

@@ -72,13 +72,13 @@ async def find(connection, kind, severity="error", *, symbol="BTC", start=START,
         )
 
 
-async def decide(connection, n, *, signals=("OPEN_LONG",), revision=0, decided_at=None):
+async def decide(connection, n, *, signals=("OPEN_LONG",), exposure=1, revision=0, decided_at=None):
     """Write what a strategy said at the candle of the n-th minute."""
     for seq, signal in enumerate(signals):
         await connection.execute(
-            "INSERT INTO decisions VALUES ($1, 'BTC', '3m', 'ma44', $2, $3, 0.8, 1, 97123.5, '{\"ma44\": 97000.25}',"
+            "INSERT INTO decisions VALUES ($1, 'BTC', '3m', 'ma44', $2, $3, 0.8, $6, 97123.5, '{\"ma44\": 97000.25}',"
             " '{}', NULL, $4, 'test', 'test', $5)",
-            *(START + n * MINUTE, seq, signal, revision, decided_at or at(n + 3)),
+            *(START + n * MINUTE, seq, signal, revision, decided_at or at(n + 3), exposure),
         )
 
 
@@ -207,19 +207,21 @@ async def test_a_decision_is_told_once_and_holds_are_not(connection, sinks, offi
     await look_on(connection, desk, now=at(6))
     assert sink.titles == [], "it was decided before anybody was to be told"
     await decide(connection, 3, signals=("HOLD",))
-    await decide(connection, 6, signals=("CLOSE_LONG", "OPEN_SHORT"))
+    await decide(connection, 6, signals=("CLOSE_LONG", "OPEN_SHORT"), exposure=-1)
     await decide(connection, -3000, decided_at=at(10))
     for tick in range(4):
         await look_on(connection, desk, now=at(10) + tick * TICK)
     assert sink.titles == ["BTC 3m ma44: CLOSE_LONG, then OPEN_SHORT at 97,123.5"]
     assert "It saw ma44 97,000.25." in sink.taken[0][1]
-    await decide(connection, 6, signals=("HOLD",), revision=1, decided_at=at(20))
+    await decide(connection, 6, signals=("HOLD",), exposure=-1, revision=1, decided_at=at(19))
+    await decide(connection, 6, signals=("HOLD",), exposure=1, revision=2, decided_at=at(20))
     # Its transaction was long, and it is dated before what was read last.
     await decide(connection, 9, decided_at=at(5))
     await look_on(connection, desk, now=at(21))
     assert len(sink.taken) == 2
     assert "BTC 3m ma44: HOLD at 97,123.5" in sink.text
-    assert "After a correction of the data" in sink.text
+    assert sink.text.count("After a correction of the data") == 1
+    assert "the exposure was −1." in sink.text
     assert "BTC 3m ma44: OPEN_LONG at 97,123.5" in sink.text
 
 
@@ -287,8 +289,8 @@ async def test_a_restart_says_nothing_twice_and_forgets_nothing(connection, sink
     """Whoever looks next has the rows: another process at every tick, a crash before and after the channel's yes."""
     sink = sinks()
     await upsert_candles(connection, [candle(n) for n in range(10)])
-    for tick in range(30):
-        await look_once(office(sink.url), now=at(11) + tick * TICK)
+    for tick in range(15):
+        await look_once(office(sink.url), now=at(15) + tick * TICK)
     assert len(sink.taken) == 1
     # A look that ends before anything is sent, as when it is killed there.
     sink.statuses.append(503)

@@ -29,6 +29,11 @@ async def test_figures_of_a_day(connection, tmp_path):
         " ('BTC', '1h', 'gap', 'info', $1, $2)",
         *(end - 111 * MINUTE, end - 106 * MINUTE),
     )
+    await connection.execute(
+        "INSERT INTO decisions"
+        " VALUES ($1, 'BTC', '3m', 'ma44', 0, 'OPEN_LONG', 1, 1, 100, '{}', '{}', NULL, 0, '', '', $2)",
+        *(NOW - 3 * DAY, NOW),
+    )
     for n, signals in ((1, ["OPEN_LONG"]), (5, ["CLOSE_LONG", "OPEN_SHORT"]), (9, ["HOLD"]), (2000, ["OPEN_LONG"])):
         for seq, signal in enumerate(signals):
             await connection.execute(
@@ -80,7 +85,7 @@ def test_words():
         disks=[Disk("/data", 0.123, 6.2e9)],
     )
     message = digest_of("2025-02-14", figures)
-    title = "BTC 2025-02-14: 1 open incident, 7 minutes missing, 3 decisions that changed something"
+    title = "BTC 2025-02-14: 1 open incident, 7 minutes missing, 3 changes of exposure"
     assert (message.key, message.title) == ("digest 2025-02-14", title)
     assert message.body == (
         "Last 24 hours\n- BTC: 1,428 of 1,440 minutes, 1,400 confirmed, 7 missing, 5 without trades\n\n"

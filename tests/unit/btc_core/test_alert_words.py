@@ -26,7 +26,7 @@ DECISION = Decision(
     exposure=-1.0,
     confidence=0.834,
     price=97123.5,
-    snapshot={"ma44": 97500.123456789, "close": 97123.5, "minutes": 37, "why": "text"},
+    snapshot={"close": 97123.5, "ma44": 97500.123456789, "ma125": 97000, "minutes": 37, "why": "text"},
 )
 
 
@@ -126,8 +126,19 @@ def test_a_decision():
     assert message.title == "BTC 37m ma44: CLOSE_LONG, then OPEN_SHORT at 97,123.5"
     assert message.body == (
         "Exposure −1, confidence 0.83, at the candle that closed 2025-02-14 08:37Z.\n"
-        "It saw ma44 97,500.12346, close 97,123.5, minutes 37."
+        "It saw ma44 97,500.12346, ma125 97,000."
     )
+
+
+def test_a_correction_is_news_where_the_exposure_is_another_one():
+    """A price that changed by a step changes nothing for whoever follows."""
+    fields = {name: getattr(DECISION, name) for name in DECISION.__struct_fields__} | {"revision": 1}
+    assert DECISION.is_news
+    assert not Decision(**fields | {"exposure_before": -1.0}).is_news
+    other = Decision(**fields | {"exposure_before": 1.0})
+    assert other.is_news
+    body = message_of_decision(other).body
+    assert body.startswith("After a correction of the data this is said otherwise than before: the exposure was +1.\n")
 
 
 def message(n, *, severity="info", size=100):
@@ -157,3 +168,12 @@ def test_what_waits_is_sent_together_and_whole():
     n, title, body = together([message(0, size=5000), message(1)], START)
     assert (n, title) == (1, "title 0")
     assert len(body) <= MOST_CHARACTERS
+
+
+def test_a_digest_goes_alone():
+    """It is a page of its own; what waits before it and behind it goes by itself."""
+    digest = Message(key="d", kind="digest", severity="info", title="a day", body="- a\n\n- b")
+    waiting = [message(0), message(1), digest, message(2)]
+    assert together(waiting, START)[0] == 2
+    assert together(waiting[1:], START)[:2] == (1, "title 1")
+    assert together(waiting[2:], START) == (1, "a day", "- a\n\n- b")

@@ -1,12 +1,16 @@
 """Whom to tell and when: quiet hours over midnight and the end of summer time, the digest's hour, routes, waits."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import yaml
 
 from btc_core.alerts import (
+    KINDS,
     RETRY_MAX,
     RETRY_MIN,
+    SEVERITY_OF,
     AlertsConfig,
     QuietConfig,
     digest_day,
@@ -19,6 +23,7 @@ from btc_core.alerts import (
 )
 from btc_core.config import parse_config
 from btc_core.errors import ConfigError
+from tests.conftest import ROOT
 
 TREE = {"symbols": {"BTC": {}}, "intervals": ["3m"], "history_start": "2024-01-01"}
 
@@ -128,3 +133,16 @@ def test_a_time_zone_that_does_not_exist_is_said_by_who_sends():
     with pytest.raises(ConfigError, match="expected a name such as Europe/Berlin, found 'Europe/Berln'"):
         zone_of(config)
     assert zone_of(AlertsConfig(quiet=QuietConfig())) is UTC
+
+
+def test_the_page_and_the_file_show_every_rule_with_its_default():
+    """What is left out is as it is shown; the page's example can be meant."""
+    page = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
+    shown, example = (yaml.safe_load(text)["alerts"] for text in re.findall(r"```yaml\n(alerts:.*?)```", page, re.S))
+    assert set(shown) == set(AlertsConfig.__struct_fields__)
+    assert shown.pop("severity") == dict(SEVERITY_OF)
+    assert config_of(**shown) == AlertsConfig()
+    assert config_of(**yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))["alerts"]) == AlertsConfig()
+    assert unknown_tags(config_of(**example), ["mail", "phone"]) == []
+    kinds = re.findall(r"^\| `([a-z_]+)` \| .* \| .* \| ", page, re.M)
+    assert (*kinds, "test") == KINDS
