@@ -30,6 +30,7 @@ from btc_core.strategy import load_strategy
 from btc_store.checks import PlacedCheck
 from btc_store.live_state import served
 from btc_store.settings import Settings, load_settings
+from resources.alerts import LOOK_SECONDS
 from resources.progress import Progress
 from resources.timescale import Timescale
 from sensors.alerts import build_alerts_sensor
@@ -90,7 +91,7 @@ def build_definitions(settings: Settings, progress: Progress | None = None) -> d
             ),
             build_staleness_sensor(build_present_results(placed, list(config.symbols))),
             build_funding_sensor(FUNDING_JOB, list(config.symbols)),
-            build_alerts_sensor(),
+            build_alerts_sensor(settings.clock.real_seconds(LOOK_SECONDS)),
         ],
         resources={"timescale": Timescale(settings), "progress": progress or Progress()},
         executor=dg.in_process_executor,

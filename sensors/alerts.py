@@ -8,18 +8,22 @@ import asyncio
 
 import dagster as dg
 
-from resources.alerts import Desk, log_faults, look_once, open_desk
+from resources.alerts import LOOK_SECONDS, Desk, log_faults, look_once, open_desk
 from resources.timescale import Timescale
 
 
-def build_alerts_sensor() -> dg.SensorDefinition:
-    """Return the sensor. It costs nothing where nobody is to be told: not even a connection."""
+def build_alerts_sensor(every_seconds: float = LOOK_SECONDS) -> dg.SensorDefinition:
+    """Return the sensor. It costs nothing where nobody is to be told: not even a connection.
+
+    Args:
+        every_seconds: Between two looks, real seconds. The daemon looks every 5.
+    """
     desks: list[Desk] = []
 
     @dg.sensor(
         name="alerts",
-        # The daemon looks every 5 s, and one more second would make it 35.
-        minimum_interval_seconds=29,
+        # A second less: 30 s would become 35.
+        minimum_interval_seconds=max(int(every_seconds) - 1, 4),
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Sends what is wrong, and what was decided, to the channels of ALERT_URLS (docs/alerts.md). One "
         "message when it begins, one when it is over; a digest once a day.",

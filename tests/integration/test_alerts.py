@@ -399,6 +399,12 @@ def test_the_sensor_costs_nothing_where_nobody_is_told(settings_for):
     assert data.skip_message == "ALERT_URLS is empty in this process: nobody is told from here"
 
 
+@pytest.mark.parametrize(("every", "expected"), [(30.0, 29), (0.5, 4)])
+def test_the_sensor_looks_every_half_minute_of_the_market(every, expected):
+    """By a fast clock as often as the daemon lets it."""
+    assert build_alerts_sensor(every).minimum_interval_seconds == expected
+
+
 def _with_rules(tmp_path, **rules):
     tree = yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8"))
     tree["alerts"] = {**NO_DIGEST, **rules}
