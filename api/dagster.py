@@ -74,7 +74,8 @@ class Dagster:
     def __init__(self, url: str) -> None:
         # The web server closes a connection that was idle for five seconds, perhaps while we send.
         limits = httpx.Limits(keepalive_expiry=2)
-        self._client = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_SECONDS, limits=limits)
+        # A neighbour: a proxy to the world does not lead to it.
+        self._client = httpx.AsyncClient(base_url=url, timeout=TIMEOUT_SECONDS, limits=limits, trust_env=False)
         self._repository: dict[str, str] | None = None
 
     async def close(self) -> None:

@@ -21,6 +21,7 @@ from btc_core.model.timerange import MINUTE, TimeRange
 from collector.budget import Budget, Charge, Pause
 from collector.clock import ClockCheck
 from collector.exchange import Exchange, Malformed, Markets, Update
+from collector.proxy import unsupported
 from collector.waits import Waits
 
 logger = logging.getLogger(__name__)
@@ -332,7 +333,11 @@ async def _read(response: httpx.Response) -> bytes:
 async def open_rest(
     url: str, exchange: Exchange, waits: Waits, limits: Limits, *, count: Callable[[str], None] | None = None
 ) -> AsyncIterator[RestClient]:
-    """Hold a client for the time of a ``with`` block; see ``RestClient``."""
+    """Hold a client for the time of a ``with`` block; see ``RestClient``.
+
+    Raises:
+        ConfigError: If the environment names a proxy that we cannot speak to.
+    """
     # Uncompressed, so that the bound on an answer is a bound on memory.
     headers = {"content-type": "application/json", "accept-encoding": "identity"}
     connections = httpx.Limits(
@@ -340,5 +345,10 @@ async def open_rest(
         max_keepalive_connections=URGENT_TURNS + OTHER_TURNS,
         keepalive_expiry=IDLE_SECONDS,
     )
-    async with httpx.AsyncClient(timeout=limits.answer_seconds, headers=headers, limits=connections) as client:
+    try:
+        opening = httpx.AsyncClient(timeout=limits.answer_seconds, headers=headers, limits=connections)
+    except (ImportError, ValueError) as error:
+        # It reads the environment's proxies at once.
+        raise unsupported() from error
+    async with opening as client:
         yield RestClient(client, url, exchange, waits, limits, count=count)

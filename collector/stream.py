@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from collector.alarms import Alarms
 from collector.backoff import Backoff
 from collector.budget import Budget
+from collector.proxy import proxy_for
 from collector.waits import Waits
 
 logger = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ class Connection:
         # Our own pings keep it alive and watch it; a WebSocket ping would not be answered by the exchange's logic.
         opening = connect(
             url,
+            proxy=proxy_for(url),
             open_timeout=self._network_seconds,
             close_timeout=CLOSE_SECONDS,
             ping_interval=None,
