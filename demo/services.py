@@ -82,7 +82,7 @@ class Services:
     def webserver(self) -> Program:
         """Return Dagster's web server."""
         options = ("-w", str(self._workspace()), "-h", HOST, "-p", str(self.dagster_port))
-        return self._program("dagster webserver", *_python("dagster_webserver", *options), port=self.dagster_port)
+        return self._program("dagster webserver", *_python("resources.webserver", *options), port=self.dagster_port)
 
     def write_workspace(self) -> None:
         """Write the file by which daemon and web server find the code location."""

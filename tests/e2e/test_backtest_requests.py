@@ -88,7 +88,7 @@ class Stack:
         self.group.wait_for(
             "the code location", lambda: "Started Dagster code server" in self.group.log("location"), seconds=60
         )
-        self.group.start("web", "dagster_webserver", *self.web_options)
+        self.group.start("web", "resources.webserver", *self.web_options)
         self.group.wait_for("the web server", lambda: self.serves("strategies"), seconds=60)
 
     def start_daemon(self):

@@ -170,7 +170,7 @@ def start_dagster(group, home, *, web):
     options = ("-h", "127.0.0.1", "-p", str(location), "--location-name", "btc")
     group.start("location", "dagster", "api", "grpc", "-m", "btc_assets.definitions", *options)
     group.wait_for("the code location", lambda: "Started Dagster code server" in group.log("location"), seconds=60)
-    group.start("web", "dagster_webserver", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(web))
+    group.start("web", "resources.webserver", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(web))
     group.start("daemon", "dagster._daemon", "run", "-w", str(workspace))
 
 

@@ -59,7 +59,7 @@ def dagster(stored, instance, tmp_path):
     with processes(tmp_path, DATABASE_URL=stored, DAGSTER_HOME=str(project_root())) as group:
         address = ("-h", "127.0.0.1", "-p", str(port), "--location-name", "btc")
         group.start("location", "dagster", "api", "grpc", "-m", "btc_assets.definitions", *address)
-        group.start("web", "dagster_webserver", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(ui))
+        group.start("web", "resources.webserver", "-w", str(workspace), "-h", "127.0.0.1", "-p", str(ui))
         group.wait_for("the code location", lambda: "Started Dagster code server" in group.log("location"), seconds=60)
         group.start("daemon", "dagster._daemon", "run", "-w", str(workspace))
         group.wait_for("the sensor's run", lambda: ended(instance), seconds=SECONDS)
