@@ -133,13 +133,14 @@ class Containers:
 
 
 @contextmanager
-def surroundings(program: Path, folder: Path, source: Path) -> Iterator[Containers]:
+def surroundings(program: Path, folder: Path, source: Path, *, rate: int = RATE) -> Iterator[Containers]:
     """Yield containers that are still to be started, on a market that runs from now on; end them afterwards.
 
     Args:
         program: docker-compose.
         folder: For what the test writes; secrets are in ``secrets``.
         source: The folder of docker-compose.yml.
+        rate: Market minutes in a real one.
     """
     if (
         shutil.which("docker") is None
@@ -167,7 +168,7 @@ def surroundings(program: Path, folder: Path, source: Path) -> Iterator[Containe
         "BTC_SECRETS": str(folder / "secrets"),
         "BTC_BIND": HOST,
     }
-    env |= {"BTC_CLOCK": f"{now},{now},{RATE}", "BTC_SYMBOLS": "BTC"}
+    env |= {"BTC_CLOCK": f"{now},{now},{rate}", "BTC_SYMBOLS": "BTC"}
     env |= {"HYPERLIQUID_WS_URL": "ws://exchange:8765/ws", "HYPERLIQUID_API_URL": "http://exchange:8765/info"}
     made = Containers(program, env, source)
     try:
