@@ -70,9 +70,12 @@ class NamedIndicator:
 
     def columns(self) -> dict[str, pl.Expr]:
         """Return its values by stored name (``macd``, ``macd.signal``), null in the warm-up."""
+        return {name: _when_warm(each, self.warm_up) for name, each in self.values().items()}
+
+    def values(self) -> dict[str, pl.Expr]:
+        """Return its values by stored name, whatever they are in the warm-up."""
         outputs = load_indicator(self.function).outputs(self.parameters)
-        is_warm = pl.int_range(pl.len()) >= self.warm_up
-        return {self.name + suffix: pl.when(is_warm).then(each).otherwise(None) for suffix, each in outputs.items()}
+        return {self.name + suffix: each for suffix, each in outputs.items()}
 
     def _look_back(self, shortest: timedelta) -> int:
         """Return the look-back in candles of at least so long."""
@@ -95,7 +98,18 @@ def configured_indicator(name: str, entry: IndicatorConfig) -> NamedIndicator:
 
 def with_indicators(candles: pl.DataFrame, indicators: list[NamedIndicator]) -> pl.DataFrame:
     """Return the candles with a column for each output of each indicator; null in the warm-up."""
-    columns = {name: values for indicator in indicators for name, values in indicator.columns().items()}
     ready = with_ticks(candles)
-    found = ready.with_columns(**columns)
+    found = ready.with_columns(**{name: each for indicator in indicators for name, each in indicator.values().items()})
+    # Most have no value there anyway: what is null already is not written anew.
+    early = {
+        name: _when_warm(pl.col(name), indicator.warm_up)
+        for indicator in indicators
+        for name in indicator.values()
+        if (head := found[name].head(indicator.warm_up)).null_count() < len(head)
+    }
+    found = found.with_columns(**early) if early else found
     return found if ready is candles else found.drop(OF_CLOSE)
+
+
+def _when_warm(values: pl.Expr, warm_up: int) -> pl.Expr:
+    return pl.when(pl.int_range(pl.len()) >= warm_up).then(values).otherwise(None)

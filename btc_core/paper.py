@@ -272,7 +272,7 @@ def _after(state: PaperState, account: Account, market: Market) -> PaperState:
 def _book(after: PaperState, before: PaperState, fill: np.record, market: Market) -> tuple[object, ...] | None:
     """Add a fill to the trade that it belongs to; return the trade as a row of ``TRADE_SCHEMA`` if it is over."""
     index, quantity, price = int(fill.minute), float(fill.quantity), float(fill.price)
-    time, n_before = _instant(int(market.time[index])), before.n_minutes + index
+    time, n_before = _instant(int(market.instants(np.array([index]))[0])), before.n_minutes + index
     round_ = after.round or Round(time, math.copysign(1.0, quantity), n_before)
     notional = quantity * price * round_.side
     if notional > 0:

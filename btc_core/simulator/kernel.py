@@ -16,15 +16,15 @@ it. In spot mode an exposure is the share of the money that has been put in, and
 import math
 
 from btc_core.simulator.compiled import compiled
-from btc_core.simulator.layout import FUNDING_TOGETHER, Account, Floats, Indices, Log, Minutes, Quote, Stretches, Terms
+from btc_core.simulator.layout import Account, Floats, Indices, Log, Minutes, Quote, Stretches, Terms
 
 # Places in layout.REASONS.
 SIGNAL, LIQUIDATION, END, STOP, TARGET = 0, 1, 2, 3, 4
 # A size this near to a whole lot (in lots) is one, a notional this near to the minimum (as a fraction) is it: 0.3 / 0.1
 # is 2.9999999999999996.
 _SLACK = 1e-9
-# So many decisions are asked about together whether anything happens between them; fewer than FUNDING_TOGETHER, so that
-# they lie in two stretches of its bounds at most.
+# So many decisions are asked about together whether anything happens between them; no more than have bounds of funding
+# together (market._TOGETHER), so that theirs are two of those at most.
 _TOGETHER = 32
 
 
@@ -278,7 +278,7 @@ def _hold(
     """Take a position through stretches one after the other, up to what ends it."""
     for i in range(first, end):
         if account.held != 0:
-            low, high, k = stretches.low[i], stretches.high[i], i // FUNDING_TOGETHER
+            low, high, k = stretches.low[i], stretches.high[i], i // stretches.funding_together
             if _may_end(account, low, high, stretches.funding_low[k], stretches.funding_high[k], terms):
                 _walk(account, log, stretches.at[i], stretches.at[i + 1], minutes, terms)
             else:
@@ -312,7 +312,7 @@ def advance(account: Account, log: Log, minutes: Minutes, stretches: Stretches, 
         while i < last and exposure[i] == wanted and (stretches.is_full or stretches.at[i] != stretches.at[i + 1]):
             low, high = min(low, stretches.low[i]), max(high, stretches.high[i])
             i += 1
-        k, m = first // FUNDING_TOGETHER, (i - 1) // FUNDING_TOGETHER
+        k, m = first // stretches.funding_together, (i - 1) // stretches.funding_together
         funding_low = min(stretches.funding_low[k], stretches.funding_low[m])
         funding_high = max(stretches.funding_high[k], stretches.funding_high[m])
         if _may_end(account, low, high, funding_low, funding_high, terms):

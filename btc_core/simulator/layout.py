@@ -56,9 +56,6 @@ FILL = np.dtype(
     ]
 )
 
-# Funding moves little: bounds of this many stretches serve for each of them, and are read from the cache.
-FUNDING_TOGETHER = 64
-
 
 class Account(Protocol):
     """A record of ``ACCOUNT``, as the type checker sees it."""
@@ -126,8 +123,9 @@ class Stretches(NamedTuple):
     funding: Floats  # cumulative, that minute's included
     low: Floats  # of the whole stretch
     high: Floats
-    funding_low: Floats  # of so many stretches together (FUNDING_TOGETHER)
+    funding_low: Floats  # of so many stretches together
     funding_high: Floats
+    funding_together: int
     is_full: bool  # whether none is empty
 
 

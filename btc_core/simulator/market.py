@@ -14,7 +14,11 @@ from btc_core.errors import DataError
 from btc_core.metrics import known_at_midnights
 from btc_core.model.interval import ONE_MINUTE, Interval
 from btc_core.model.timerange import EPOCH, MINUTE, TimeRange, format_time
-from btc_core.simulator.layout import FUNDING_TOGETHER, Floats, Indices, Minutes, Stretches, frozen
+from btc_core.simulator.layout import Floats, Indices, Minutes, Stretches, frozen
+from btc_core.simulator.times import Times, times_of
+
+# Funding moves little: bounds of so many stretches serve for each of them, and are read from the processor's cache.
+_TOGETHER = 64
 
 UTC_TIME = pl.Datetime("us", "UTC")
 MICROSECOND = timedelta(microseconds=1)
@@ -33,7 +37,7 @@ class Market:
     Attributes:
         range_: What is simulated.
         step: Length of a row of ``minutes``, microseconds.
-        time: Open times of the minutes.
+        time: When the minutes begin.
         end: When the last of them is over.
         minutes, stretches: What the kernel reads.
         close_time: When each decision is known.
@@ -47,7 +51,7 @@ class Market:
 
     range_: TimeRange
     step: int
-    time: Indices
+    time: Times
     end: int
     minutes: Minutes
     stretches: Stretches
@@ -77,8 +81,7 @@ class Market:
         """Return when minutes begin, given their indices; their number is the end of the last."""
         if len(self.time) == 0:
             return np.zeros(len(minute), np.int64)
-        n = len(self.time)
-        return np.where(minute < n, self.time[np.minimum(minute, n - 1)], self.end)
+        return np.where(minute < len(self.time), self.time.at(minute), self.end)
 
 
 def prepare(
@@ -119,7 +122,7 @@ def prepare(
     return Market(
         range_=range_,
         step=int_us(resolution.longest),
-        time=time,
+        time=times_of(time, step=int_us(resolution.longest)),
         end=us(resolution.close_of(last)) if len(time) else end,
         minutes=market_minutes,
         stretches=_stretches(at, market_minutes),
@@ -146,7 +149,7 @@ def daily_average_cost(market: Market, *, slippage: float, fee: float) -> float 
         return None
     start, end = us(market.range_.start), us(market.range_.end)
     midnights = np.arange(-(-start // _DAY_US), -(-end // _DAY_US)) * _DAY_US
-    at = np.unique(np.searchsorted(market.time, np.append(start, midnights)))
+    at = np.unique(market.time.n_before(np.append(start, midnights)))
     prices = market.minutes.open[at[at < len(market.time)]] * (1 + slippage) * (1 + fee)
     return float(len(prices) / (1 / prices).sum())
 
@@ -169,8 +172,9 @@ def _stretches(at: Indices, minutes: Minutes) -> Stretches:
         funding=gathered(settled),
         low=gathered(minutes.low, np.minimum),
         high=gathered(minutes.high, np.maximum),
-        funding_low=gathered(settled, np.minimum, together=FUNDING_TOGETHER),
-        funding_high=gathered(settled, np.maximum, together=FUNDING_TOGETHER),
+        funding_low=gathered(settled, np.minimum, together=_TOGETHER),
+        funding_high=gathered(settled, np.maximum, together=_TOGETHER),
+        funding_together=_TOGETHER,
         is_full=bool((np.diff(at, append=n) > 0).all()),
     )
 
