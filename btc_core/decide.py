@@ -194,43 +194,44 @@ def speak(positions: pl.DataFrame, indicators: list[str]) -> pl.DataFrame:
         ``time, seq``. A reversal is a CLOSE (seq 0) and an OPEN (seq 1) on the same candle.
     """
     seen = [*indicators, *(name for name in (STATE,) if name in positions.columns)]
-    spoken = positions.with_columns(
-        signal=_signals(pl.col("previous"), pl.col("exposure")), indicator_snapshot=_snapshot(seen)
-    )
-    return (
-        spoken.with_columns(seq=pl.int_ranges(0, pl.col("signal").list.len(), dtype=pl.Int16))
-        .explode("signal", "seq")
-        .select("time", "close_time", "seq", "signal", "confidence", "exposure", "price", "indicator_snapshot")
-    )
+    spoken = positions.with_columns(**_signals(), indicator_snapshot=_snapshot(positions, seen))
+    columns = ["time", "close_time", "seq", "signal", "confidence", "exposure", "price", "indicator_snapshot"]
+    said = spoken.with_columns(
+        signal=pl.coalesce("close", "open", pl.lit(Signal.HOLD.value)), seq=pl.lit(0, pl.Int16)
+    ).select(columns)
+    both = spoken.filter(pl.col("close").is_not_null() & pl.col("open").is_not_null())
+    after = both.with_columns(signal=pl.col("open"), seq=pl.lit(1, pl.Int16)).select(columns)
+    return pl.concat([said, after]).sort("time", "seq")
 
 
-def _snapshot(indicators: list[str]) -> pl.Expr:
+def _snapshot(positions: pl.DataFrame, indicators: list[str]) -> pl.Expr:
     """Return what was seen as JSON text; minutes without trades are told where there are some."""
     seen = [pl.col("expected_minutes"), *map(pl.col, indicators), pl.col("price").alias("close")]
     plain = pl.struct("minutes", *seen).struct.json_encode()
-    quiet = pl.struct("minutes", "no_trade_minutes", *seen).struct.json_encode()
-    return pl.when(pl.col("no_trade_minutes") > 0).then(quiet).otherwise(plain)
+    is_quiet = pl.col("no_trade_minutes") > 0
+    # Writing a text takes longer than deciding: the second is written only where some row needs it.
+    if not positions.select(is_quiet.any()).item():
+        return plain
+    return pl.when(is_quiet).then(pl.struct("minutes", "no_trade_minutes", *seen).struct.json_encode()).otherwise(plain)
 
 
-def _signals(previous: pl.Expr, exposure: pl.Expr) -> pl.Expr:
-    """Return the list of signals that lead from one exposure to another.
+def _signals() -> dict[str, pl.Expr]:
+    """Return the signal that closes and the one that opens, null where there is none.
 
     More of the same side is an OPEN, less of it a CLOSE.
     """
-    close_long = (previous > 0) & (exposure < previous)
-    close_short = (previous < 0) & (exposure > previous)
-    open_long = (exposure > 0) & (exposure > previous)
-    open_short = (exposure < 0) & (exposure < previous)
-    parts = (
-        (close_long, Signal.CLOSE_LONG),
-        (close_short, Signal.CLOSE_SHORT),
-        (open_long, Signal.OPEN_LONG),
-        (open_short, Signal.OPEN_SHORT),
-        (exposure == previous, Signal.HOLD),
-    )
-    # A list of all five, null where it does not apply; the nulls go.
-    each = [pl.when(applies).then(pl.lit(signal.value)) for applies, signal in parts]
-    return pl.concat_list(each).list.drop_nulls()
+    previous, exposure = pl.col("previous"), pl.col("exposure")
+    less_long, less_short = (previous > 0) & (exposure < previous), (previous < 0) & (exposure > previous)
+    more_long, more_short = (exposure > 0) & (exposure > previous), (exposure < 0) & (exposure < previous)
+    return {
+        "close": _first_of((less_long, Signal.CLOSE_LONG), (less_short, Signal.CLOSE_SHORT)),
+        "open": _first_of((more_long, Signal.OPEN_LONG), (more_short, Signal.OPEN_SHORT)),
+    }
+
+
+def _first_of(*cases: tuple[pl.Expr, Signal]) -> pl.Expr:
+    """Return the signal of the case that applies; null where none does."""
+    return pl.coalesce(pl.when(applies).then(pl.lit(signal.value)) for applies, signal in cases)
 
 
 def decide(

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from threading import Thread
 from uuid import UUID, uuid4
 
 import msgspec
@@ -18,7 +19,7 @@ from btc_core.model.backtest import BacktestConfig, Mode
 from btc_core.model.interval import Interval
 from btc_core.model.timerange import MINUTE, TimeRange, format_time
 from btc_core.partitions import candles_closed_in
-from btc_core.simulator.simulate import Simulation, simulate
+from btc_core.simulator.simulate import Simulation, get_ready, simulate
 from btc_core.step import State
 from btc_core.strategy import NamedStrategy
 from btc_core.version import CODE_VERSION
@@ -125,6 +126,8 @@ def run_backtest(
         backtest_rows.write(frames, key, "describe_backtest", _config(plan.request, plan.version), fingerprint)
         known = None if is_forced else backtest_rows.find(frames, fingerprint, key)
         if known is None:
+            # Loaded while the minutes are read.
+            Thread(target=get_ready).start()
             return _compute(frames, key, plan, minutes, rule=rule, run_id=run_id, render=render)
         return _take_over(frames, key, plan, known, minutes, render=render, is_asked=id_ is not None)
 

@@ -8,6 +8,7 @@ import sys
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Thread
 
 import msgspec
 import polars as pl
@@ -18,7 +19,7 @@ from btc_core.model.backtest import BacktestConfig
 from btc_core.model.interval import parse_interval
 from btc_core.model.timerange import MINUTE, TimeRange
 from btc_core.resample import resample
-from btc_core.simulator.simulate import follow, simulate
+from btc_core.simulator.simulate import follow, get_ready, simulate
 from btc_core.strategy import load_strategy
 from btc_core.sweep import Grid, axes_of
 from btc_core.sweep_trial import Arena, Trial, exposure_of, prepare_arena, tried, try_all
@@ -46,6 +47,9 @@ def read_minutes(file: str) -> tuple[pl.DataFrame, TimeRange]:
 
 def whole(file: str) -> dict[str, object]:
     """Return the figures of one backtest."""
+    # As a backtest does: what is compiled is loaded while the minutes are read.
+    loading = Thread(target=get_ready)
+    loading.start()
     minutes, range_ = read_minutes(file)
     positions, _, _ = decide(
         resample(minutes, INTERVAL),

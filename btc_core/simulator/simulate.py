@@ -15,7 +15,7 @@ from btc_core import metrics
 from btc_core.errors import DataError
 from btc_core.model.backtest import BPS, BacktestConfig, BacktestResults, Mode
 from btc_core.model.interval import ONE_MINUTE, Interval
-from btc_core.model.timerange import TimeRange
+from btc_core.model.timerange import EPOCH, MINUTE, TimeRange
 from btc_core.simulator.layout import ACCOUNT, FILL, Floats, Indices, frozen, most_fills, terms_of
 from btc_core.simulator.market import (
     UTC_TIME,
@@ -147,6 +147,17 @@ def play(market: Market, exposure: Floats, config: BacktestConfig) -> Played:
     kernel.follow(account, log, market.minutes, market.stretches, wanted, terms_of(config))
     log = log[: account.n_fills]
     return Played(log, frozen(market.instants(log["minute"])), float(account.cash), int(account.n_unfilled))
+
+
+def get_ready() -> None:
+    """Load what is compiled, before it is needed: half a second that a thread spends while minutes are read."""
+    range_ = TimeRange(EPOCH, EPOCH + 2 * MINUTE)
+    times = pl.Series([EPOCH, EPOCH + MINUTE], dtype=UTC_TIME)
+    minutes = pl.DataFrame({"time": times, **{name: [1.0, 1.0] for name in ("open", "high", "low", "close")}})
+    decisions = pl.DataFrame({"close_time": times[1:], "price": [1.0]})
+    config = BacktestConfig()
+    market = prepare(decisions, minutes, range_=range_)
+    describe(market, follow(market, np.ones(1), config), config)
 
 
 def follow(market: Market, exposure: Floats, config: BacktestConfig) -> Course:

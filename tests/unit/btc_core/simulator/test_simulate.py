@@ -225,3 +225,15 @@ def test_only_what_simulates_loads_the_compiler():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
     assert done.stdout.strip() == "False"
+
+
+def test_what_is_compiled_may_be_loaded_before_by_a_thread():
+    """While somebody else uses it already: it is loaded once, and what was loaded serves."""
+    code = (
+        "import sys, threading; from btc_core.simulator.simulate import get_ready; "
+        "threads = [threading.Thread(target=get_ready) for _ in range(3)]; [thread.start() for thread in threads]; "
+        "get_ready(); [thread.join() for thread in threads]; from btc_core.simulator import kernel; "
+        "print(len(kernel.follow.signatures), len(kernel.mark.signatures))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300)
+    assert (done.stdout.strip(), done.stderr) == ("1 1", "")
