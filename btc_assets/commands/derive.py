@@ -68,8 +68,8 @@ def derive(settings: Settings, symbol: str, asked: TimeRange) -> dg.ExecuteInPro
         # By it Dagster's monitoring sees when this process was killed.
         **process_tag(),
     }
-    # Candles, gaps and indicators, and each strategy: once per month.
-    n_steps = len(months) * (3 + len(config.strategies))
+    # Candles, gaps and indicators, and decisions and accounts of each strategy: once per month.
+    n_steps = len(months) * (3 + 2 * len(config.strategies))
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     with (
         dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance,
@@ -93,7 +93,7 @@ def _refuse_before_history(settings: Settings, asked: TimeRange) -> None:
 
 def _rows_written(result: dg.ExecuteInProcessResult) -> dict[str, int]:
     """Return how many rows were new or changed, by group of assets."""
-    written = {"candles": 0, "indicators": 0, "decisions": 0}
+    written = {"candles": 0, "indicators": 0, "decisions": 0, "paper": 0}
     for event in result.get_asset_materialization_events():
         materialization = event.step_materialization_data.materialization
         value = materialization.metadata["rows written"].value

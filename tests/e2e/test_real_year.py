@@ -69,7 +69,7 @@ def test_the_real_year_from_file_to_backtest(shared: Path, database_url: str) ->
     stamps = "SELECT count(*), max(ingested_at) FROM candles"
     before = _rows(database_url, stamps)
     again = _btc(database_url, "derive", *RANGE)
-    assert again["rows_written"] == {"candles": 0, "indicators": 0, "decisions": 0}
+    assert again["rows_written"] == {"candles": 0, "indicators": 0, "decisions": 0, "paper": 0}
     _btc(database_url, "import", str(shared / YEAR_FILE), "--symbol", "BTC")
     assert _rows(database_url, stamps) == before
     arguments = ("backtest", *RANGE, "--intervals", "37m", "--strategy", "ma44")

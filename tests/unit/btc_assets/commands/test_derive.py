@@ -1,9 +1,17 @@
 """``btc derive``: bad usage and a missing database are sentences, before Dagster is asked."""
 
+import json
+import random
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from click.testing import CliRunner
 
 from btc_assets.cli import main
+from btc_core.model.timerange import TimeRange
+from btc_store.frames import open_frames
+from btc_store.settings import project_root
+from tests.derivation import made_minutes, store_minutes
 
 AWAY = "postgresql://nobody@127.0.0.1:1/none"
 
@@ -26,3 +34,22 @@ def test_what_goes_wrong_is_a_sentence(settings_for, arguments, code, said):
     assert said in result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
+
+
+def test_it_says_what_is_new_of_every_kind(settings_for, database_url, tmp_path, monkeypatch):
+    """Candles, indicators, decisions and paper accounts; the second time nothing is new, and trades are replayed."""
+    config = (project_root() / "config.yaml").read_text(encoding="utf-8")
+    (tmp_path / "config.yaml").write_text(config.replace("paper: {}", "paper: {start: 2025-01-01}"), encoding="utf-8")
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    start = datetime(2025, 1, 10, tzinfo=UTC)
+    minutes = made_minutes(TimeRange(start, start + timedelta(days=3)), random.Random(1), n_gaps=0)
+    with open_frames(database_url) as frames:
+        store_minutes(frames, "BTC", minutes, source="ws")
+    settings = settings_for(database_url, BTC_CONFIG=str(tmp_path / "config.yaml"))
+    command = ["derive", "--symbol", "BTC", "--start", "2025-01-10", "--end", "2025-01-13", "--json"]
+    first, second = (CliRunner().invoke(main, command, obj=settings) for _ in range(2))
+    assert (first.exit_code, second.exit_code) == (0, 0), first.output + second.output
+    new, same = (json.loads(each.stdout)["rows_written"] for each in (first, second))
+    assert set(new) == {"candles", "indicators", "decisions", "paper"}
+    assert min(new.values()) > 0
+    assert (same["candles"], same["indicators"], same["decisions"]) == (0, 0, 0)
