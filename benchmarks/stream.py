@@ -107,15 +107,31 @@ async def _soak(url: str, port: int, pid: int, seconds: float) -> list[Figure]:
         await _all_heard(heard, n, n_good)
         await connection.close()
         n_dropped = sum([await asyncio.to_thread(_is_dropped, each) for each in stalled])
-    quarter = len(samples) // 4
-    first, last = statistics.median(samples[quarter : 2 * quarter]), statistics.median(samples[-quarter:])
     of = f"over {seconds:.0f} s, {N_CLIENTS} clients, {N_STALLED} of them stalled"
     return [
         *heard.figures("soak_delay", of, n_clients=n_good),
-        Figure(name="soak_memory", value=round(max(samples), 1), unit=f"MB at most, of the API, {of}"),
-        Figure(name="soak_growth", value=round(last - first, 1), unit="MB from the second to the last quarter"),
+        *_memory(samples, of),
         Figure(name="soak_dropped", value=n_dropped, unit=f"of {N_STALLED} stalled clients"),
     ]
+
+
+def _memory(samples: Sequence[float], of: str) -> Iterator[Figure]:
+    """Return what the API held at the start, in the middle and at the end, each the median of a tenth of the time.
+
+    What is not read fills up in the first quarter, until its clients are dropped: growth is what comes after that.
+    """
+    part = max(1, len(samples) // 10)
+    middle = (len(samples) - part) // 2
+    for name, each in (
+        ("start", samples[:part]),
+        ("middle", samples[middle : middle + part]),
+        ("end", samples[-part:]),
+    ):
+        yield Figure(name=f"soak_memory_{name}", value=round(statistics.median(each), 1), unit=f"MB of the API, {of}")
+    yield Figure(name="soak_memory_most", value=round(max(samples), 1), unit=f"MB of the API, {of}")
+    quarter = max(1, len(samples) // 4)
+    growth = statistics.median(samples[-quarter:]) - statistics.median(samples[quarter : 2 * quarter] or samples)
+    yield Figure(name="soak_growth", value=round(growth, 1), unit="MB from the second to the last quarter")
 
 
 async def _connected(stack: AsyncExitStack, port: int, heard: Heard, n_clients: int) -> None:
