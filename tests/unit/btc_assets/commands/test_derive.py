@@ -41,12 +41,12 @@ def test_it_says_what_is_new_of_every_kind(settings_for, database_url, tmp_path,
     config = (project_root() / "config.yaml").read_text(encoding="utf-8")
     (tmp_path / "config.yaml").write_text(config.replace("paper: {}", "paper: {start: 2025-01-01}"), encoding="utf-8")
     monkeypatch.setenv("DATABASE_URL", database_url)
-    start = datetime(2025, 1, 10, tzinfo=UTC)
+    start = datetime(2025, 1, 30, tzinfo=UTC)
     minutes = made_minutes(TimeRange(start, start + timedelta(days=3)), random.Random(1), n_gaps=0)
     with open_frames(database_url) as frames:
         store_minutes(frames, "BTC", minutes, source="ws")
     settings = settings_for(database_url, BTC_CONFIG=str(tmp_path / "config.yaml"))
-    command = ["derive", "--symbol", "BTC", "--start", "2025-01-10", "--end", "2025-01-13", "--json"]
+    command = ["derive", "--symbol", "BTC", "--start", "2025-01-30", "--end", "2025-02-02", "--json"]
     first, second = (CliRunner().invoke(main, command, obj=settings) for _ in range(2))
     assert (first.exit_code, second.exit_code) == (0, 0), first.output + second.output
     new, same = (json.loads(each.stdout)["rows_written"] for each in (first, second))
