@@ -1,6 +1,7 @@
 """Take the pictures in docs/pictures anew: start the demo, look at Dagster's pages with a browser.
 
     make pictures
+    .venv/bin/python scripts/screenshots.py dashboard     # those of the dashboard alone; what follows is the demo's
 
 Needs Chromium (``apt-get install --no-install-recommends chromium``); CHROMIUM names another than /usr/bin/chromium.
 Takes four minutes. The market is always the same, but how far it has come when a picture is taken is not. No minute of
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 from typing import Literal
 from urllib.parse import quote
@@ -59,6 +61,8 @@ OUTAGES = (("2024-12-09 14:07Z", "2024-12-09 14:44Z"), ("2024-12-20 03:00Z", "20
 # Words of the run's log.
 PROGRESS = "partitions|are|done"
 OUTAGE_MONTH = "2024-12-01"
+# Months before the demo begins.
+PAPER_START = "2024-11-01"
 # What is drawn moves no more.
 CALM_MS = 1_500
 CUT = "DELETE FROM candles WHERE symbol = 'BTC' AND interval = '1m' AND time >= %s AND time < %s"
@@ -71,7 +75,8 @@ TRIES = 10
 def main() -> int:
     """Take all pictures."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    with demo() as (url, lines):
+    is_all = sys.argv[1:2] != ["dashboard"]
+    with demo(sys.argv[2:]) as (url, lines):
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(BROWSER_OPTIONS))
             try:
@@ -79,8 +84,6 @@ def main() -> int:
                 page.set_default_timeout(PATIENCE_SECONDS * 1000)
                 # The column with the names of the pages is folded.
                 page.add_init_script("localStorage.setItem('dagster-nav-collapsed', 'true')")
-                # `scripts/screenshots.py dashboard` takes those of the dashboard alone.
-                is_all = sys.argv[1:] != ["dashboard"]
                 if is_all:
                     take_pictures(page, url)
                 backfill = derive_with_outages(lines)
@@ -99,10 +102,26 @@ def main() -> int:
 
 
 @contextmanager
-def demo() -> Iterator[tuple[str, list[str]]]:
-    """Run the demo until there is a backtest; give Dagster's address and what the demo has said so far."""
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "demo"],
+def demo(options: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Run the demo until there is a backtest; give Dagster's address and what the demo has said so far.
+
+    Its paper accounts follow what was decided in its past, too: in some minutes there would be little to see.
+    """
+    with TemporaryDirectory() as folder:
+        config = Path(folder) / "config.yaml"
+        text = (ROOT / "config.yaml").read_text(encoding="utf-8")
+        config.write_text(text.replace("paper: {}", f"paper: {{start: {PAPER_START}}}"), encoding="utf-8")
+        # For the commands beside it, too: accounts are opened anew where somebody says otherwise.
+        os.environ["BTC_CONFIG"] = str(config)
+        with running_demo(options) as told:
+            yield told
+
+
+@contextmanager
+def running_demo(options: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """Run the demo, as ``demo`` says."""
+    process = subprocess.Popen(  # noqa: S603  # our own words
+        [sys.executable, "-u", "-m", "demo", *options],
         cwd=ROOT,
         env={**os.environ, "FORCE_COLOR": "1", "TERM": "xterm-256color"},
         stdout=subprocess.PIPE,
@@ -186,7 +205,7 @@ async def materialise(url: str, asset: tuple[str, str], partition: str) -> None:
 
 
 def take_pictures_of_dashboard(browser: Browser, lines: list[str]) -> None:
-    """Take the pictures of the dashboard: the market, a backtest beside another, the days with the outages."""
+    """Take the pictures of the dashboard: the market, two backtests, a paper account, the days with the outages."""
     url = next(line.split()[-1] for line in map(plain, lines) if line.rstrip().endswith("/dashboard"))
     for name, theme, (width, height) in (
         ("dashboard", "light", (1440, 900)),
@@ -206,6 +225,10 @@ def take_pictures_of_dashboard(browser: Browser, lines: list[str]) -> None:
     page.get_by_role("button", name="Compare with ma44 · 37m").first.click()
     page.locator("#backtest .two").wait_for()
     save(page, "dashboard-backtest", settle_ms=CALM_MS)
+    page = dashboard(browser, f"{url}?tab=paper&account=ma44|148m", "light", 1440, 1000)
+    page.locator("#account .curve[data-points]").wait_for()
+    page.locator("#account .trades tbody tr").first.wait_for()
+    save(page, "dashboard-paper", settle_ms=CALM_MS)
     outage = OUTAGES[-1][0].split()[0]
     page = dashboard(browser, f"{url}?tab=quality&day={outage}", "light", 1440, 900)
     page.locator("#day-detail table").wait_for()
@@ -295,7 +318,8 @@ def save(page: Page, name: str, *, settle_ms: int = 0) -> None:
     """Write a picture with few colours: a page has no more, and it is a third of the size."""
     page.wait_for_timeout(settle_ms)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    picture.quantize(N_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+    # Means over what was gathered: a large area keeps its own colour.
+    picture.quantize(N_COLOURS, Image.Quantize.MAXCOVERAGE, kmeans=2, dither=Image.Dither.NONE).save(
         PICTURES / f"{name}.png", optimize=True
     )
 

@@ -166,4 +166,11 @@ function list(found) {
     found.length === MOST_FINDINGS ? el("p", { class: "note" }, `The first ${whole(MOST_FINDINGS)}; the API has all.`) : null);
 }
 
-const details = (given) => Object.entries(given ?? {}).map(([name, value]) => `${name.replace(/^n_/, "").replaceAll("_", " ")} ${typeof value === "object" ? JSON.stringify(value) : value}`).join(", ");
+/** "minutes 3, live: exposure 1, price 105,176": what a check says, whatever it is made of. */
+const details = (given) => Object.entries(given ?? {}).map(([name, value]) => {
+  const called = name.replace(/^n_/, "").replaceAll("_", " ");
+  if (Array.isArray(value)) return `${called} ${value.map((each) => (isTree(each) ? details(each) : each)).join("; ")}`;
+  return isTree(value) ? `${called}: ${details(value)}` : `${called} ${value}`;
+}).join(", ");
+
+const isTree = (value) => typeof value === "object" && value !== null;
