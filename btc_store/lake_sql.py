@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from btc_core.errors import InputError
+from btc_core.errors import InputError, LakeError
 from btc_store.archive import Part, list_parts, symbols_stored
 from btc_store.frames import Frames
 from btc_store.lake import Lake, Manifest
@@ -137,7 +137,9 @@ class _Sources:
         """Return the parts of a kind in the lake; of minutes a month once, settled or not."""
         if kind.name not in self._manifests:
             kinds = (UNSETTLED.name, CANDLES.name) if kind is CANDLES else (kind.name,)
-            found, _ = self._lake.parts(kinds)
+            found, faults = self._lake.parts(kinds)
+            if faults:
+                raise LakeError(f"{faults[0]}: `btc archive` writes it anew where the database has the rows")
             newest = {tuple(each.keys.values()): each for each in sorted(found, key=lambda each: each.written_at)}
             self._manifests[kind.name] = [newest[key] for key in sorted(newest)]
         return self._manifests[kind.name]

@@ -143,6 +143,12 @@ def test_a_lake_without_the_table_and_no_database(lake):
 def test_a_file_that_is_gone_is_said(frames, lake, tmp_path):
     """A lake that is not whole answers nothing that looks right."""
     fill_lake(frames, tmp_path / "lake")
+    (manifest,) = Path(tmp_path / "lake" / "candles").rglob("*.json")
+    text = manifest.read_text()
+    manifest.write_text("{")
+    with pytest.raises(LakeError, match=r"is damaged: .*`btc archive` writes it anew"):
+        ask(COUNT, lake)
+    manifest.write_text(text)
     (file,) = Path(tmp_path / "lake" / "candles").rglob("*.parquet")
     file.unlink()
     with pytest.raises(LakeError, match="is missing, its manifest names it"):
