@@ -16,7 +16,9 @@ NEWEST = datetime(2025, 3, 4, 5, 17, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def plan():
     """What config.yaml asks for."""
-    return plan_of(load_settings({"BTC_CONFIG": str(ROOT / "config.yaml"), "DATABASE_URL": "postgresql://x/y"}).config)
+    return plan_of(
+        load_settings({"BTC_CONFIG": str(ROOT / "config.yaml"), "DATABASE_URL": "postgresql://localhost/y"}).config
+    )
 
 
 @pytest.mark.parametrize("minutes", range(0, 300, 7))

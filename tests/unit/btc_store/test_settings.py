@@ -30,7 +30,7 @@ def refusal(environ):
         ({"DATABASE_URL": ""}, False),
         ({"DB_NAME": "btc_data"}, False),
         ({"DB_HOST": "localhost"}, True),
-        ({"DATABASE_URL": "postgresql://x@y/z"}, True),
+        ({"DATABASE_URL": "postgresql://x:word@y/z"}, True),
     ],
 )
 def test_whether_a_database_server_is_named(environ, is_named):

@@ -15,7 +15,7 @@ from demo.plan import DEMO_PAST, DEMO_RATE, DEMO_START, open_plan
 @pytest.fixture
 def told(monkeypatch, settings_for, tmp_path):
     """Stand in for the environment: the repository's configuration, no database named, no scaled clock."""
-    monkeypatch.setattr(plan, "load_settings", lambda: settings_for("postgresql://given@db/own"))
+    monkeypatch.setattr(plan, "load_settings", lambda: settings_for("postgresql://given:word@db/own"))
     monkeypatch.setattr(plan, "names_database", lambda: False)
     monkeypatch.setattr(plan, "project_root", lambda: tmp_path)
 
@@ -64,9 +64,9 @@ def test_the_past_leaves_to_the_collector_what_the_exchange_still_has():
 
 def test_a_given_database_is_taken(told):
     """No PostgreSQL is started beside it."""
-    with open_plan(options(database_url="postgresql://me@db/empty")) as demo:
+    with open_plan(options(database_url="postgresql://me:word@db/empty")) as demo:
         assert demo.database_port is None
-        assert demo.services.variables["DATABASE_URL"] == "postgresql://me@db/empty"
+        assert demo.services.variables["DATABASE_URL"] == "postgresql://me:word@db/empty"
 
 
 def test_mainnet_keeps_its_data(told, tmp_path):
@@ -85,12 +85,12 @@ def test_mainnet_takes_the_database_that_the_environment_names(told, monkeypatch
     with open_plan(options(mainnet=True)) as real:
         assert real.database_port is None
         assert real.services.variables == {}
-        assert real.settings.database_url == "postgresql://given@db/own"
+        assert real.settings.database_url == "postgresql://given:word@db/own"
 
 
 def test_mainnet_and_a_scaled_clock_are_refused(told, monkeypatch, settings_for):
     """A clock for recordings must not reach the real exchange."""
-    monkeypatch.setattr(plan, "load_settings", lambda: settings_for("postgresql://x@y/z", BTC_CLOCK="1,2,3"))
+    monkeypatch.setattr(plan, "load_settings", lambda: settings_for("postgresql://x:word@y/z", BTC_CLOCK="1,2,3"))
     with pytest.raises(ConfigError, match="BTC_CLOCK"), open_plan(options(mainnet=True)):
         pass
 
@@ -108,7 +108,7 @@ def test_a_configuration_without_strategies_is_refused(told, monkeypatch, settin
 
     import msgspec
 
-    settings: Settings = settings_for("postgresql://x@y/z")
+    settings: Settings = settings_for("postgresql://x:word@y/z")
     bare = replace(settings, config=msgspec.structs.replace(settings.config, strategies={}))
     monkeypatch.setattr(plan, "load_settings", lambda: bare)
     with pytest.raises(ConfigError, match="strategies"), open_plan(options()):
