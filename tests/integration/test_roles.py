@@ -20,7 +20,7 @@ from btc_store.schema import upgrade
 from btc_store.settings import Settings
 from demo.faults.script import fault
 from tests.conftest import FETCHED, ROOT
-from tests.faulty import Playing, play, said
+from tests.faulty import Play, Playing, play, said
 from tests.integration.test_faults_machine import away
 from tests.integration.test_schema import INSERT, insert_finding, insert_minute
 
@@ -89,7 +89,7 @@ def playing(database_url: str, settings_for: Callable[..., Settings], tmp_path: 
 async def test_the_collector_runs_whole_as_its_role(playing, as_collector, server_url, caplog):
     """Stream, history, corrections, minutes without trades, an outage: nothing of it needs to be the owner."""
     caplog.set_level("INFO")
-    async with playing(faults=[fault("lost_tail", share=0.3)], n_history=600) as one:
+    async with playing(faults=[fault("lost_tail")], n_history=600) as one:
         async with one.collecting(replace(one.settings, database_url=as_collector)):
             await one.reached(one.start + MINUTE)
             signed_in = "SELECT usename FROM pg_stat_activity WHERE application_name LIKE 'btc-collector/%'"
@@ -102,11 +102,16 @@ async def test_the_collector_runs_whole_as_its_role(playing, as_collector, serve
                 await one.pass_time(timedelta(minutes=2))
             await one.until(lambda: said(caplog, "spool is written"))
             await one.heals()
-        assert "lost_tail" in await one.reasons()
+            await one.until(lambda: _is_corrected(one))
         assert {row["kind"] for row in await one.connection.fetch("SELECT kind FROM data_quality")} >= {"no_trade"}
         for table in ("no_trade_changes", "stream_changes", "candle_revisions", "symbol_coins"):
             assert await one.connection.fetchval(f"SELECT count(*) FROM {table}"), table
     assert not said(caplog, "candle refused by the database")
+
+
+async def _is_corrected(one: Play) -> bool:
+    """Return whether history has brought what the stream had lost."""
+    return "lost_tail" in await one.reasons()
 
 
 async def test_the_collector_may_do_nothing_else(connection, as_collector):
