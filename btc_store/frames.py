@@ -67,9 +67,16 @@ class Frames:
 
     def ask(self, sql: str, *values: Value) -> pl.DataFrame:
         """Return what SQL answers that is no file: made of the catalogue's names (``lake_tables.py``)."""
-        with self._connection.cursor() as cursor, _locks_told():
-            cursor.execute(sql, _bound(values))
-            return cursor.fetch_polars()
+        try:
+            with self._connection.cursor() as cursor, _told():
+                cursor.execute(sql, _bound(values))
+                return cursor.fetch_polars()
+        except BaseException:
+            # The driver has begun a transaction, which is spoilt; within ours that is not for us to end.
+            if self._depth == 0:
+                with suppress(adbc_driver_manager.Error):
+                    self._connection.rollback()
+            raise
 
     def run(self, name: str, *values: Value, **tables: pl.DataFrame) -> int:
         """Execute a statement that writes; returns the number of rows it wrote.
@@ -90,7 +97,7 @@ class Frames:
                 given += f"{table} AS MATERIALIZED ({_rows_of(frame, len(told))}), "
         # The driver does not count the rows of a statement with parameters, so PostgreSQL does.
         counted = f"WITH {given}written AS ({statement(name)} RETURNING 1) SELECT count(*) FROM written"  # noqa: S608  # our own files
-        with self._connection.cursor() as cursor, _locks_told():
+        with self._connection.cursor() as cursor, _told():
             cursor.execute(counted, _bound(told))
             return int(cursor.fetch_polars().item())
 
@@ -191,18 +198,20 @@ def _with_limits(url: str, lock_seconds: float | None) -> str:
 
 
 @contextmanager
-def _locks_told() -> Iterator[None]:
-    """Tell a lock that was waited for in vain from other errors."""
+def _told() -> Iterator[None]:
+    """Tell a lock that was waited for in vain, and Ctrl-C, from other errors."""
     try:
         yield
     # A statement may fail as its rows are fetched: then the driver's error has come through Polars, as text.
     except (adbc_driver_manager.Error, pl.exceptions.ComputeError) as error:
         if _LOCK_NOT_AVAILABLE in str(error):
             raise LockedError from error
+        if _is_interrupted(error):
+            raise KeyboardInterrupt from error
         raise
 
 
-def _is_interrupted(error: adbc_driver_manager.Error) -> bool:
+def _is_interrupted(error: Exception) -> bool:
     """Return whether a statement failed because of Ctrl-C: the driver cancels it and keeps the signal to itself."""
     return "canceling statement due to user request" in str(error)
 

@@ -1,9 +1,12 @@
 """The rows of a backtest: under way, ended whatever the reason, its page."""
 
 import gzip
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import adbc_driver_manager
 import pytest
 
 from btc_core.errors import DataError
@@ -47,6 +50,36 @@ def test_whatever_ends_it_is_kept_with_its_reason(frames, error, status, reason)
         assert row(frames, key) == ("running", None)
         raise error
     assert row(frames, key) == (status, reason)
+
+
+def test_a_statement_that_fails_is_kept_as_a_reason_too(frames):
+    """What it read before belongs to no transaction of ours, and must not spoil the one that says why it ended."""
+    key = uuid4()
+    with pytest.raises(adbc_driver_manager.Error), backtest_rows.recorded(frames, key, *DESCRIBED):
+        frames.read("read_backtest_trades", "no id")
+    status, reason = row(frames, key)
+    assert (status, "no id" in reason) == ("failed", True)
+
+
+def test_a_statement_that_is_cancelled_is_no_fault(frames, database_url):
+    """A run that is ended while it waits for the database, as Dagster's process or Ctrl-C ends it."""
+    key, other = uuid4(), uuid4()
+    with open_frames(database_url) as holder, ThreadPoolExecutor(1) as pool, backtest_rows.held(holder, other):
+        with pytest.raises(KeyboardInterrupt), backtest_rows.recorded(frames, key, *DESCRIBED):
+            ended = pool.submit(cancel_when_waiting, frames, holder)
+            frames.read("hold_backtest", str(other))
+        ended.result()
+    assert row(frames, key) == ("cancelled", "KeyboardInterrupt")
+    assert backtest_rows.end_abandoned(frames) == 0
+
+
+def cancel_when_waiting(frames, holder):
+    """End the statement of a connection that waits for an advisory lock."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    deadline = time.monotonic() + 60
+    while not query(holder, waiting).item():
+        assert time.monotonic() < deadline
+    frames.cancel()
 
 
 def test_what_somebody_deleted_meanwhile_is_not_written_to(frames):
