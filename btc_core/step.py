@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -114,33 +113,18 @@ def _follow(advance: Advance, state: Numbers, rows: Floats) -> tuple[Floats, Flo
 def _compiled(advance: Advance, n_state: int, n_seen: int) -> Callable[[Numbers, Floats], Floats]:
     """Return the compiled way through rows; what numba cannot compile goes the plain way."""
     # Loads the compiler: only a sweep pays for it.
-    from numba import njit
     from numba.core.errors import NumbaError
-    from numba.np.unsafe.ndarray import to_fixed_tuple
 
-    compile_: Any = njit(nogil=True)
-    take: Any = to_fixed_tuple
-    step = compile_(advance)
-
-    @compile_
-    def follow(state: Numbers, rows: Floats) -> Floats:
-        held, wanted, exposure = np.array(state), np.empty(len(rows)), 0.0
-        for i in range(len(rows)):
-            if not np.isnan(rows[i]).any():
-                after, exposure, _confidence = step(take(held, n_state), *take(rows[i], n_seen))
-                held[:] = np.array(after)
-            wanted[i] = exposure
-        return wanted
+    from btc_core.compiled_step import compiled_way
 
     def plainly(state: Numbers, rows: Floats) -> Floats:
         said, _states = _follow(advance, state, rows)
         return pl.Series(said[:, 0], nan_to_null=True).forward_fill().fill_null(0.0).to_numpy()
 
     try:
-        follow((0.0,) * n_state, np.empty((0, n_seen)))
+        return compiled_way(advance, n_state, n_seen)
     except NumbaError:
         return plainly
-    return follow
 
 
 def _refuse_infinite(evaluated: pl.DataFrame, rows: Floats, numbers: Floats) -> None:

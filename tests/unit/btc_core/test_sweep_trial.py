@@ -1,5 +1,6 @@
 """A trial, and many on threads: the same figures on any number of them, in order, and an end that can be asked for."""
 
+import tracemalloc
 from datetime import timedelta
 
 import polars as pl
@@ -86,6 +87,21 @@ def test_trials_are_taken_as_they_are_needed(arena):
     assert next(done).place == (3,)
     done.close()
     assert len(taken) < 20
+
+
+def test_a_finished_trial_keeps_little(arena):
+    """Its figures and its place, no curve and no fills: a sweep of 100,000 fits into memory."""
+    few, many = trials_in(arena, range(2, 20)), trials_in(arena, range(20, 220))
+    kept = list(try_all(few, n_threads=2))
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        kept += try_all(many, n_threads=2)
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(kept) == 218
+    assert (after - before) / len(many) < 2_000
 
 
 def test_the_days_of_a_trial_can_be_asked_for(arena):
