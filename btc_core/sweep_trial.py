@@ -146,9 +146,9 @@ def exposure_of(arena: Arena, strategy: NamedStrategy) -> Floats:
 
 
 def _decided(opinion: pl.DataFrame, is_decided: pl.Series) -> pl.DataFrame:
-    """Return the rows that are decided on; without copying them where they are the last ones, as mostly."""
-    n = int(is_decided.sum())
-    return opinion.tail(n) if is_decided.tail(n).all() else opinion.filter(is_decided)
+    """Return the rows that are decided on; without copying them where they lie together, as mostly."""
+    n, first = int(is_decided.sum()), is_decided.arg_max() or 0
+    return opinion.slice(first, n) if is_decided.slice(first, n).all() else opinion.filter(is_decided)
 
 
 def tried(trial: Trial) -> Trial:
