@@ -36,7 +36,7 @@ pytestmark = pytest.mark.e2e
 BROWSER_OPTIONS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 # For what a busy machine does; what has a time of its own says so.
 PATIENCE_MS = 15_000
-BACKTEST_MS = 60_000
+BACKTEST_MS = 180_000
 LIVE_MS = 2_000
 FIRST_PAINT_MS = 1_000
 START = datetime(2025, 2, 10, tzinfo=UTC)

@@ -1,6 +1,6 @@
 """What the benchmark of the live stream makes of messages."""
 
-from benchmarks.stream import Heard
+from benchmarks.stream import Heard, _memory
 
 
 def message(n, kind="change"):
@@ -19,8 +19,29 @@ def test_a_delay_counts_from_the_writing():
     assert (heard.n_ready, heard.delays) == (1, {1: [0.25, 0.5], 2: [0.125]})
 
 
-def test_a_message_that_somebody_did_not_hear_is_missed():
-    """Two clients, two changes, three messages."""
+def test_changes_that_come_together_are_each_heard():
+    """A message has the rows of all that was committed since the last one."""
+    heard = Heard(written={1: 10.0, 2: 20.0})
+    heard.note(message(1) + message(2) + message(2), 21.0)
+    assert heard.delays == {1: [11.0], 2: [1.0]}
+
+
+def test_who_has_not_heard_the_last_change_is_behind():
+    """Two clients, two changes: one of them has the newest; an earlier change may have been told with it."""
     heard = Heard(written={1: 10.0, 2: 20.0}, delays={1: [0.25, 0.5], 2: [0.125]})
     figures = {figure.name: figure.value for figure in heard.figures("x", "y", n_clients=2)}
-    assert (figures["x_p50"], figures["x_missed"]) == (250.0, 1)
+    assert (figures["x_p50"], figures["x_behind"]) == (250.0, 1)
+
+
+def test_memory_is_told_of_the_start_the_middle_and_the_end():
+    """Medians of a tenth each; growth counts from the second quarter on, when who does not read is gone."""
+    samples = [50.0] * 10 + [60.0] * 40 + [70.0] * 40 + [80.0] * 10
+    told = {figure.name: figure.value for figure in _memory(samples, "x")}
+    assert told == {
+        "soak_memory_start": 50,
+        "soak_memory_middle": 65,
+        "soak_memory_end": 80,
+        "soak_memory_most": 80,
+        "soak_growth": 10,
+    }
+    assert {figure.value for figure in _memory([50.0], "x")} == {50, 0}
