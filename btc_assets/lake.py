@@ -9,6 +9,7 @@ import dagster as dg
 from btc_assets.candles import MINUTES_KEY
 from btc_assets.lineage import Column, table_metadata
 from btc_assets.partitions import partitions_of
+from btc_core.errors import LakeError
 from btc_core.partitions import Partition
 from btc_store.archive import Archived, archive
 from btc_store.lake import Lake, open_lake
@@ -39,13 +40,19 @@ def build_lake(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, timescale: dg.ResourceParam[Timescale], progress: dg.ResourceParam[Progress]
     ) -> dg.MaterializeResult:
         place, symbols = open_lake(timescale.settings.lake, timescale.settings.lake_cache), dict[str, None]()
+        refused: list[str] = []
         for partition in partitions_of(context, progress):
             symbols[partition.symbol] = None
             started = time.monotonic()
-            found = _describe(place, partition, _archive_month(timescale, place, partition))
+            done = _archive_month(timescale, place, partition)
+            refused += [one.refusal for one in done if one.refusal]
+            found = _describe(place, partition, done)
             found["seconds"] = round(time.monotonic() - started, 3)
             context.add_asset_metadata(metadata=found, asset_key=LAKE_KEY, partition_key=partition.key)
         n_written = sum(one.is_written for one in _archive_rest(timescale, place, symbols))
+        if refused:
+            # All else is written; this one somebody has to decide.
+            raise LakeError(refused[0])
         return dg.MaterializeResult(metadata={"backtests, accounts and terms written": n_written})
 
     return lake

@@ -62,11 +62,13 @@ class Archived:
         part: As the database had it.
         manifest: As the lake has it now.
         is_written: Whether it was written; else the lake had it already.
+        refusal: Why it was not written although it differs; None where it was, or was not to be.
     """
 
     part: Part
     manifest: Manifest
     is_written: bool
+    refusal: str | None = None
 
 
 def symbols_stored(frames: Frames) -> list[str]:
@@ -118,6 +120,7 @@ def archive(
     now: datetime,
     within: TimeRange = FOREVER,
     is_verified: bool = False,
+    is_replaced: bool = False,
 ) -> Iterator[Archived]:
     """Write the parts of a kind that a symbol has and the lake has not, or not as they are; yield each that there is.
 
@@ -131,6 +134,7 @@ def archive(
         now: The present instant of the market.
         within: Months in this range.
         is_verified: Read what the lake has, and write anew what is damaged.
+        is_replaced: Write months too of which the lake has more rows than the database.
 
     Raises:
         LakeError: If the lake cannot be reached or written.
@@ -141,13 +145,20 @@ def archive(
         if kind is CANDLES:
             parts = [_judged(frames, part, now) for part in parts]
         files = {path for name in _folders(kind) for path in lake.place.list(name)} if parts else set[str]()
-        for part, manifest in zip(parts, lake.find([part.folder for part in parts]), strict=True):
+        twins = lake.find([_twin_of(part) for part in parts]) if kind is CANDLES else [None] * len(parts)
+        known = lake.find([part.folder for part in parts])
+        for part, manifest, twin in zip(parts, known, twins, strict=True):
             is_there = manifest is not None and part.is_in(manifest) and _is_whole(manifest, files)
+            richer = None if is_replaced else _richer(part, manifest, twin)
             if is_there and manifest is not None and not (is_verified and lake.fault(manifest)):
                 yield Archived(part=part, manifest=manifest, is_written=False)
+            elif richer is not None:
+                yield Archived(part=part, manifest=richer, is_written=False, refusal=_refusal(part, richer))
+                continue
             else:
                 yield Archived(part=part, manifest=_write(frames, lake, part), is_written=True)
-            _drop_twin(lake, part, files)
+            if kind is CANDLES and any(parent(path) == _twin_of(part) for path in files):
+                lake.remove(_twin_of(part))
 
 
 def archive_all(
@@ -158,6 +169,7 @@ def archive_all(
     now: datetime,
     within: TimeRange | None = None,
     is_verified: bool = False,
+    is_replaced: bool = False,
 ) -> Iterator[Archived]:
     """Write whatever of some symbols the lake has not; yield each part.
 
@@ -168,6 +180,7 @@ def archive_all(
         now: The present instant of the market.
         within: These months alone; None: everything, what has no months too.
         is_verified: Read what the lake has, and write anew what is damaged.
+        is_replaced: Write months too of which the lake has more rows than the database.
 
     Raises:
         LakeError: If the lake cannot be reached or written.
@@ -176,7 +189,16 @@ def archive_all(
         if kind is UNSETTLED or (within is not None and not kind.is_monthly):
             continue
         for symbol in symbols if kind.keys else [""]:
-            yield from archive(frames, lake, kind, symbol, now=now, within=within or FOREVER, is_verified=is_verified)
+            yield from archive(
+                frames,
+                lake,
+                kind,
+                symbol,
+                now=now,
+                within=within or FOREVER,
+                is_verified=is_verified,
+                is_replaced=is_replaced,
+            )
 
 
 def _judged(frames: Frames, part: Part, now: datetime) -> Part:
@@ -227,12 +249,26 @@ def _is_whole(manifest: Manifest, files: AbstractSet[str]) -> bool:
     return {f"{manifest.folder}/{file.name}" for file in manifest.files()} <= files
 
 
-def _drop_twin(lake: Lake, part: Part, files: AbstractSet[str]) -> None:
-    """Remove a month from where it stood before it was settled, or while it was."""
-    if part.kind in (CANDLES, UNSETTLED):
-        folder = folder_of((UNSETTLED if part.kind is CANDLES else CANDLES).name, part.keys)
-        if any(parent(path) == folder for path in files):
-            lake.remove(folder)
+def _twin_of(part: Part) -> str:
+    """Return where a month of minutes stood before it was settled, or while it was."""
+    return folder_of((UNSETTLED if part.kind is CANDLES else CANDLES).name, part.keys)
+
+
+def _richer(part: Part, *manifests: Manifest | None) -> Manifest | None:
+    """Return what the lake has of a part if it is more than the database has: such rows of ours are never deleted.
+
+    So that the archive of a database that began anew does not take the place of the backup that it needs.
+    """
+    if part.kind.is_whole:
+        return None
+    return next((each for each in manifests if each is not None and each.n_rows > part.n_rows), None)
+
+
+def _refusal(part: Part, richer: Manifest) -> str:
+    return (
+        f"{richer.folder}: the lake has {richer.n_rows:,} rows, the database {part.n_rows:,}. `btc restore` brings the "
+        "others back, `btc archive --replace` forgets them"
+    )
 
 
 def months_behind(frames: Frames, lake: Lake, symbol: str, *, now: datetime) -> list[TimeRange]:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @end_option()
 @lake_option
 @click.option("--verify", "is_verified", is_flag=True, help="Read what the lake has; write anew what is damaged.")
+@click.option("--replace", "is_replaced", is_flag=True, help="Write months too of which the lake has more rows.")
 @json_option
 @pass_settings
 def archive(
@@ -43,6 +44,7 @@ def archive(
     end: datetime | None,
     lake: str | None,
     is_verified: bool,
+    is_replaced: bool,
     as_json: bool,
 ) -> None:
     """Write to the lake what it has not yet, or not as it is now.
@@ -60,7 +62,8 @@ def archive(
     done: list[Archived] = []
     with open_frames(settings.database_url) as frames, progress("archiving") as advance:
         symbols = [symbol] if symbol else symbols_stored(frames)
-        for one in archive_all(frames, place, symbols, now=settings.now(), within=within, is_verified=is_verified):
+        options = {"is_verified": is_verified, "is_replaced": is_replaced}
+        for one in archive_all(frames, place, symbols, now=settings.now(), within=within, **options):
             done.append(one)
             advance(1)
     value = {
@@ -72,6 +75,9 @@ def archive(
         "parts": [_record(one) for one in done],
     }
     answer(value, as_json=as_json, text=_text(place.place.name, done))
+    if refused := [one.refusal for one in done if one.refusal]:
+        click.echo("\n".join(refused), err=True)
+        click.get_current_context().exit(1)
 
 
 def _record(one: "Archived") -> dict[str, Any]:
@@ -88,6 +94,7 @@ def _record(one: "Archived") -> dict[str, Any]:
         "last": manifest.last,
         "states": manifest.states,
         "reason": one.part.reason,
+        "refusal": one.refusal,
     }
 
 
@@ -102,10 +109,12 @@ def _text(place: str, done: "Sequence[Archived]") -> str:
         n_rows = sum(one.manifest.n_rows for one in own)
         rows.append((kind, len(own), sum(one.is_written for one in own), n_rows, mebibytes))
     n_written = sum(one.is_written for one in done)
-    unchanged = "" if n_written == len(done) else ", the others are unchanged"
+    n_refused = sum(one.refusal is not None for one in done)
+    unchanged = "" if n_written + n_refused == len(done) else ", the others are unchanged"
+    unchanged += f", {n_refused:,} left as the lake has them" if n_refused else ""
     lines = [f"{place}: {n_written:,} of {len(done):,} parts written{unchanged}", ""]
     lines.append(table(("kind", "parts", "written", "rows", "MiB"), rows))
-    if open_months := [one for one in done if one.part.reason]:
+    if open_months := [one for one in done if one.part.reason and not one.refusal]:
         lines += ["", "not settled, kept as they stand:"]
         lines += [f"  {one.part.keys['symbol']} {one.part.keys['month']}: {one.part.reason}" for one in open_months]
     return "\n".join(lines)

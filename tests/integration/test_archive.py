@@ -143,6 +143,26 @@ def test_a_file_that_is_gone_is_written_again_and_a_damaged_one_when_asked(run, 
     assert lake.place.get(path) != b"x"
 
 
+@pytest.mark.parametrize("n_kept", [0, 30])
+def test_a_database_that_began_anew_does_not_replace_its_backup(n_kept, run, frames, lake):
+    """A month of which the lake has more, settled or not, stays as it is, and that is said; unless it is asked for."""
+    run()
+    files = {path: lake.place.get(path) for path in lake.place.list()}
+    write(frames, f"DELETE FROM candles WHERE time >= '2024-02-27 00:{n_kept:02}Z' AND time < '2024-03-01 23:00Z'")
+    done = list(archive(frames, lake, CANDLES, "BTC", now=NOW))
+    assert [one.is_written for one in done] == [False] * len(done)
+    assert f"unsettled/{MARCH}: the lake has 1,440 rows, the database 60." in done[-1].refusal
+    assert "`btc restore` brings the others back" in done[-1].refusal
+    assert {path: lake.place.get(path) for path in lake.place.list()} == files
+    assert restore_all(frames, lake)[f"unsettled/{MARCH}"].n_new == 1380
+    assert all(one.refusal is None for one in archive(frames, lake, CANDLES, "BTC", now=NOW))
+    lose(frames)
+    assert run()[f"candles/{FEBRUARY}"].refusal
+    replaced = run(is_replaced=True)
+    assert replaced[f"unsettled/{FEBRUARY}"].is_written
+    assert lake.place.list("candles") == []
+
+
 def test_a_month_alone(run):
     """Months that overlap the range, whole."""
     within = TimeRange(datetime(2024, 2, 28, tzinfo=UTC), datetime(2024, 2, 29, tzinfo=UTC))

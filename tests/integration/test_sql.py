@@ -70,6 +70,19 @@ def _forget(frames):
         frames.ask("WITH gone AS (DELETE FROM candles RETURNING 1) SELECT count(*) FROM gone")
 
 
+def test_an_archive_that_would_lose_rows_says_so(btc, filled):
+    """The database began anew: exit 1 and a sentence for each month, until somebody decides."""
+    btc("archive")
+    with filled.transaction():
+        gone = "DELETE FROM candles WHERE time < '2024-02-28' RETURNING 1"
+        filled.ask(f"WITH gone AS ({gone}) SELECT count(*) FROM gone")
+    refused = btc("archive")
+    assert refused.exit_code == 1
+    assert "1 left as the lake has them" in refused.stdout
+    assert "the lake has 4,320 rows, the database 2,880. `btc restore` brings the others back" in refused.stderr
+    assert btc("archive", "--replace").exit_code == 0
+
+
 def test_a_damaged_lake_is_restored_when_asked_for_the_rest(btc, filled, tmp_path):
     """Nothing is written before; --skip-damaged takes the rest and still says that something is wrong."""
     btc("archive")
