@@ -6,17 +6,19 @@ import json
 import random
 import re
 import shlex
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from btc_assets.cli import main
+from btc_core.model.timerange import TimeRange
 from btc_store.frames import open_frames
 from tests.conftest import _execute
 from tests.derivation import made_minutes, store_minutes
 from tests.integration.test_archive import DAYS
-from tests.lakes import archived_rows, fill, small_minutes
+from tests.lakes import SPAN, archived_rows, fill, small_minutes
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "lake.md"
 
@@ -162,7 +164,7 @@ def documented(server, template, tmp_path_factory):
     name = f"{template}_page"
     _execute(server.url, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     with open_frames(server.url_of(name)) as frames:
-        fill(frames, small_minutes())
+        fill(frames, small_minutes(TimeRange(datetime(2024, 2, 18, tzinfo=UTC), SPAN.end)))
     yield server.url_of(name), tmp_path_factory.mktemp("page") / "lake"
     _execute(server.url, f"DROP DATABASE {name} WITH (FORCE)")
 
