@@ -1,5 +1,11 @@
 """What the benchmark of the live stream makes of messages."""
 
+import socket
+from threading import Thread
+
+import pytest
+
+from benchmarks import stream
 from benchmarks.stream import Heard, _memory
 
 
@@ -45,3 +51,19 @@ def test_memory_is_told_of_the_start_the_middle_and_the_end():
         "soak_growth": 10,
     }
     assert {figure.value for figure in _memory([50.0], "x")} == {50, 0}
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_dropped"),
+    [(b"x" * 200_000 + b"\x88\x20\x03\xf5too slow: nothing read", True), (b"x" * 200_000, False), (None, True)],
+    ids=["with a reason", "not at all", "without a word"],
+)
+def test_a_client_that_was_dropped_finds_out_when_it_reads(sent, is_dropped, monkeypatch):
+    """The server waits for its answer then: the end of the connection may be minutes away."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        monkeypatch.setattr(stream, "PATIENCE_SECONDS", 0.2)
+        writing = Thread(target=lambda: theirs.sendall(sent) if sent else theirs.shutdown(socket.SHUT_WR))
+        writing.start()
+        assert stream._is_dropped(ours) is is_dropped
+        writing.join()
