@@ -17,9 +17,9 @@ admin=$(secret db_admin_password)
 owner=$(secret db_password)
 collector=$(secret db_collector_password)
 api=$(secret db_api_password)
-export admin owner collector api
-# By the environment: what stands on a command line, every process of the machine can read.
-psql --set=ON_ERROR_STOP=1 --quiet --username="$POSTGRES_USER" --dbname="$POSTGRES_DB" <<'SQL'
+# By the environment, of this one program: what stands on a command line, every process of the machine can read.
+admin=$admin owner=$owner collector=$collector api=$api psql --set=ON_ERROR_STOP=1 --quiet \
+  --username="$POSTGRES_USER" --dbname="$POSTGRES_DB" <<'SQL'
 \getenv user POSTGRES_USER
 \getenv database POSTGRES_DB
 \getenv admin admin
