@@ -1,5 +1,6 @@
 """`make safe`: secrets that are planted are found, a lock without hashes is refused, known holes and bills are told."""
 
+import hashlib
 import importlib.util
 import json
 import re
@@ -22,7 +23,7 @@ PLANTED = {
     "a bot": "ALERT_URLS=tgram://" + "110201543" + ":" + "AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1/1",
     "a cloud": "aws_key = '" + "AKIA" + "IOSFODNN7EXAMPLQ'",
     "a token": 'token = "' + "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8" + '"',
-    "a wallet": 'key = "' + "4c0883a69102937d6231471b5dbb6204fe512961708279" + "2ae468d01a3f362318" + '"',
+    "a wallet": f'key = "{hashlib.sha256(b"a wallet").hexdigest()}"',
 }
 LOCKED = '[[package]]\nname = "a"\nversion = "1"\nsource = { registry = "https://pypi.org/simple" }\n'
 
