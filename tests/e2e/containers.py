@@ -178,6 +178,7 @@ def surroundings(program: Path, folder: Path, source: Path, *, rate: int = RATE)
         subprocess.run(
             [str(program), "--profile", "full", "down", "--volumes", "--timeout", "10"],
             env=env,
+            capture_output=True,
             check=False,
             timeout=SECONDS,
         )
