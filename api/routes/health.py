@@ -109,7 +109,7 @@ async def _stream(request: Request) -> list[dict[str, object]]:
 
 async def _lake_disk(settings: Settings) -> list[dict[str, object]]:
     """The disk that the lake is on; an object store has none. Its age is that of what was written last."""
-    folder = folder_of(str(getattr(settings, "lake", "")))
+    folder = folder_of(settings.lake)
     if folder is None:
         return []
     try:
