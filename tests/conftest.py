@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache"
+# How many made-up histories the long tests of the laws live through.
+SEEDS = range(1, 1 + int(os.environ.get("BTC_TEST_SEEDS", "1")))
 FETCHED = CACHE / "pg17"
 FETCH_SCRIPT = ROOT / "scripts" / "fetch-timescaledb.sh"
 # One folder a session, named after its process.

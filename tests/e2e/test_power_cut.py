@@ -30,7 +30,7 @@ from tests.e2e.processes import ROOT, Processes, free_port, processes, scaled_cl
 
 pytestmark = pytest.mark.e2e
 
-N_CUTS = int(os.environ.get("BTC_POWER_CUTS", "3"))
+N_CUTS = int(os.environ.get("BTC_POWER_CUTS", "2"))
 SEED = 11
 COINS = ("BTC", "ETH")
 START = datetime(2025, 3, 3, tzinfo=UTC)

@@ -19,6 +19,7 @@ from btc_store.live_state import see_lane
 from btc_store.outbox import read_outbox
 from live.plan import plan_of
 from live.work import REACH, look
+from tests.conftest import SEEDS
 from tests.derivation import (
     copy_no_trade,
     heal_minutes,
@@ -56,7 +57,7 @@ def reports(frames: Frames) -> list[tuple[str, str, str]]:
         ]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_market_that_comes_in_bit_by_bit_ends_as_one_pass_does(frames, seed):
     """In steps of any length, with gaps, late and corrected minutes, and with words about minutes without trades.
 

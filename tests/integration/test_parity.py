@@ -19,6 +19,7 @@ from btc_store.frames import open_frames
 from btc_store.parity import differences
 from live.plan import plan_of
 from live.work import look
+from tests.conftest import SEEDS
 from tests.derivation import made_minutes, note_no_trade, store_minutes
 from tests.live_lane import between, settle, small_config
 
@@ -100,7 +101,7 @@ def lived_through(frames, chance):
     settle(frames, PLAN, now=SPAN.end + HOUR)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", SEEDS)
 def test_decisions_that_were_corrected_are_those_of_a_backtest(frames, seed):
     """Law 7, after all that can happen to minutes: row for row, for each strategy and interval."""
     lived_through(frames, Random(seed))
