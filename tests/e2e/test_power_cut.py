@@ -23,10 +23,11 @@ import yaml
 
 from btc_core.model.timerange import MINUTE, to_ms
 from btc_store.embedded import FALLBACK_FOLDER, EmbeddedPostgres
+from btc_store.ports import free_port
 from btc_store.schema import upgrade
 from demo.market import Market
 from tests.conftest import FETCHED
-from tests.e2e.processes import ROOT, Processes, free_port, processes, scaled_clock, start_exchange
+from tests.e2e.processes import ROOT, Processes, processes, scaled_clock, start_exchange
 
 pytestmark = pytest.mark.e2e
 

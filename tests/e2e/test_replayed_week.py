@@ -25,10 +25,11 @@ from btc_store.backtests import BacktestRequest, run_backtest
 from btc_store.derive import derive_candles
 from btc_store.frames import open_frames
 from btc_store.parity import differences
+from btc_store.ports import free_port
 from btc_store.warm_up import Minutes
 from tests.conftest import _execute
 from tests.derivation import RULE
-from tests.e2e.processes import ROOT, free_port, processes, scaled_clock, start_exchange
+from tests.e2e.processes import ROOT, processes, scaled_clock, start_exchange
 
 pytestmark = pytest.mark.e2e
 

@@ -94,7 +94,7 @@ async def test_the_collector_runs_whole_as_its_role(playing, as_collector, serve
             await one.reached(one.start + MINUTE)
             signed_in = "SELECT usename FROM pg_stat_activity WHERE application_name LIKE 'btc-collector/%'"
             assert await one.connection.fetchval(signed_in) == urlsplit(as_collector).username
-            async with one.during(fault("no_trades", after=240)):
+            async with one.during(fault("no_trades", flat=False)):
                 await one.pass_time(timedelta(minutes=2))
             await one.until(lambda: one.n_in_state("BTC", "no_trade"))
             async with away(one, server_url):
