@@ -29,6 +29,7 @@ async def test_nothing_that_is_asked_breaks_it(settings_for, database_url, tmp_p
         status, said = await _run(port, tmp_path)
     assert status == 0, said[-8000:]
     (n_cases,) = re.findall(r"([\d,]+) generated", said)
+    print(f"{n_cases} cases")
     assert int(n_cases.replace(",", "")) > 400
     assert "500" not in re.findall(r"\[(\d{3})\]", said)
 
