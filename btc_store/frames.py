@@ -15,6 +15,7 @@ from btc_core.errors import LockedError
 from btc_core.model.interval import Interval
 from btc_core.model.timerange import TimeRange
 from btc_store.connection import explain_text
+from btc_store.interrupts import interruptible
 from btc_store.statements import statement
 
 # Seconds for a connection. A server whose machine has gone answers nothing, and no statement of ours ends by itself:
@@ -68,9 +69,7 @@ class Frames:
     def ask(self, sql: str, *values: Value) -> pl.DataFrame:
         """Return what SQL answers that is no file: made of the catalogue's names (``lake_tables.py``)."""
         try:
-            with self._connection.cursor() as cursor, _told():
-                cursor.execute(sql, _bound(values))
-                return cursor.fetch_polars()
+            return self._answer(sql, values)
         except BaseException:
             # The driver has begun a transaction, which is spoilt; within ours that is not for us to end.
             if self._depth == 0:
@@ -97,24 +96,36 @@ class Frames:
                 given += f"{table} AS MATERIALIZED ({_rows_of(frame, len(told))}), "
         # The driver does not count the rows of a statement with parameters, so PostgreSQL does.
         counted = f"WITH {given}written AS ({statement(name)} RETURNING 1) SELECT count(*) FROM written"  # noqa: S608  # our own files
-        with self._connection.cursor() as cursor, _told():
-            cursor.execute(counted, _bound(told))
-            return int(cursor.fetch_polars().item())
+        return int(self._answer(counted, told).item())
 
     def put(self, table: str, frame: pl.DataFrame) -> None:
         """Put a frame into a temporary table that lasts until the transaction ends."""
-        with self._connection.cursor() as cursor:
-            cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{table}")
-            cursor.adbc_ingest(table, frame, mode="create", temporary=True)
-            # Without statistics the planner takes a new table for a small one and joins it row by row.
-            if frame.height > SMALL:
-                cursor.execute(f"ANALYZE pg_temp.{table}")
+
+        def put() -> None:
+            with self._connection.cursor() as cursor:
+                cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{table}")
+                cursor.adbc_ingest(table, frame, mode="create", temporary=True)
+                # Without statistics the planner takes a new table for a small one and joins it row by row.
+                if frame.height > SMALL:
+                    cursor.execute(f"ANALYZE pg_temp.{table}")
+
+        interruptible(put, self.cancel)
 
     def cancel(self) -> None:
         """End the statement that another thread waits for: it fails there with KeyboardInterrupt, like Ctrl-C."""
         # Where the connection is gone, or closed meanwhile, nobody waits.
         with suppress(adbc_driver_manager.Error):
             self._connection.adbc_cancel()
+
+    def _answer(self, sql: str, values: Sequence[Value]) -> pl.DataFrame:
+        """Return what a statement answers, which Ctrl-C ends."""
+
+        def answer() -> pl.DataFrame:
+            with self._connection.cursor() as cursor, _told():
+                cursor.execute(sql, _bound(values))
+                return cursor.fetch_polars()
+
+        return interruptible(answer, self.cancel)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -199,7 +210,7 @@ def _with_limits(url: str, lock_seconds: float | None) -> str:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Tell a lock that was waited for in vain, and Ctrl-C, from other errors."""
+    """Tell a lock that was waited for in vain, and a cancelled statement, from other errors."""
     try:
         yield
     # A statement may fail as its rows are fetched: then the driver's error has come through Polars, as text.
@@ -212,7 +223,7 @@ def _told() -> Iterator[None]:
 
 
 def _is_interrupted(error: Exception) -> bool:
-    """Return whether a statement failed because of Ctrl-C: the driver cancels it and keeps the signal to itself."""
+    """Return whether a statement failed because another thread has cancelled it."""
     return "canceling statement due to user request" in str(error)
 
 

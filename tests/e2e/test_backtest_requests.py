@@ -158,7 +158,7 @@ def test_a_backtest_from_the_request_to_its_removal(stack, database_url):
         assert "without a word" in stack.wait_for(killed, "failed")["error"]
         stack.wait_for(cancelled, "running")
         assert stack.http.delete(f"backtests/{cancelled}").status_code == 202
-    stack.wait_for(cancelled, "cancelled")
+        stack.wait_for(cancelled, "cancelled")
     nothing = stack.ask(start_date="2023-01-01", end_date="2023-02-01")[0]
     assert "no 1m candle of BTC" in stack.wait_for(nothing, "failed")["error"]
     listed = {each["id"]: each["status"] for each in stack.http.get("backtests").json()["items"]}

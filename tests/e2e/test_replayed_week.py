@@ -108,8 +108,8 @@ def play(url: str, tape: Path, folder: Path) -> None:
             lambda: all(decided_until(url, interval) >= end for interval, end in last.items()),
             seconds=seconds,
         )
-        # What a correction has made doubtful is said anew before they end.
-        group.wait_for("the last confirmation", lambda: n_unconfirmed(url) == 0, seconds=60)
+        # The last candle may close before the last minute; and what a correction has made doubtful is said anew.
+        group.wait_for("the last confirmation", lambda: n_confirmed(url) == PLAYED.n_minutes, seconds=60)
         assert group.stop("collector") == 0
         assert group.stop("live") == 0
 
@@ -121,10 +121,10 @@ def decided_until(url: str, interval) -> datetime:
     return interval.close_of(found)
 
 
-def n_unconfirmed(url: str) -> int:
-    """Return how many minutes the exchange's history has not confirmed yet."""
+def n_confirmed(url: str) -> int:
+    """Return how many minutes the exchange's history has confirmed."""
     played = f"time >= '{PLAYED.start}' AND time < '{PLAYED.end}'"
-    return rows(url, f"SELECT count(*) FROM candles WHERE interval = '1m' AND state <> 'confirmed' AND {played}")[0][0]
+    return rows(url, f"SELECT count(*) FROM candles WHERE interval = '1m' AND state = 'confirmed' AND {played}")[0][0]
 
 
 def rows(url: str, sql: str) -> list[tuple]:
