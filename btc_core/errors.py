@@ -10,6 +10,7 @@ BtcError
 │   └── ImportFileError    a candle file that cannot be taken as it is
 ├── DatabaseError      the database is away, refuses us, or has another schema
 │   └── LockedError        somebody else holds a lock for longer than we wait
+├── SymbolError        a symbol cannot be worked on; the others can
 ├── ExchangeError      the exchange did not answer, or something that cannot be used
 ├── SpoolError         candles cannot be kept on disk while the database is away
 ├── LakeError          the archive is away, or a file of it is missing or damaged
@@ -58,6 +59,19 @@ class LockedError(DatabaseError):
     def __init__(self, symbol: str | None = None) -> None:
         self.symbol = symbol
         super().__init__(f"another process works on {symbol or 'the same rows'} for longer than is waited for")
+
+
+class SymbolError(BtcError):
+    """One symbol cannot be worked on, because of what is stored of it; the others can.
+
+    Args:
+        symbol: Which.
+        error: What its work ended with.
+    """
+
+    def __init__(self, symbol: str, error: BaseException) -> None:
+        self.symbol = symbol
+        super().__init__(f"{symbol} cannot be worked on: {type(error).__name__}: {' '.join(str(error).split())}")
 
 
 class ExchangeError(BtcError):

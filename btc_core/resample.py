@@ -2,7 +2,9 @@
 
 import polars as pl
 
+from btc_core.errors import DataError
 from btc_core.model.interval import Interval
+from btc_core.model.timerange import format_time
 
 # The columns of a candle frame, with their types; `symbol` and `interval` are the table's business.
 CANDLE_SCHEMA = pl.Schema(
@@ -17,6 +19,10 @@ CANDLE_SCHEMA = pl.Schema(
         "minutes": pl.Int32(),
     }
 )
+
+
+# An integer of four bytes, as in the table.
+_MOST_TRADES = 2**31 - 1
 
 
 def open_time(time: pl.Expr, interval: Interval) -> pl.Expr:
@@ -52,16 +58,20 @@ def resample(minutes: pl.DataFrame, interval: Interval) -> pl.DataFrame:
     Returns:
         Candles in ``CANDLE_SCHEMA``, ascending. Prices are copies, exact; ``volume`` is a float sum in ascending order;
         ``trades`` is null where a minute's is.
+
+    Raises:
+        DataError: If the volumes or the trades of a candle's minutes are too much for a candle.
     """
     traded = pl.col("volume") > 0
-    return (
+    candles = (
         minutes.lazy()
         # Known to be in order, groups are slices: a third of the time, and a tenth of the memory.
         .with_columns(
             open_time(pl.col("time"), interval).set_sorted().alias("candle"),
             # Counted before they are grouped: groups with nulls in them would take eight times the memory.
             pl.col("trades").is_null().alias("uncounted"),
-            pl.col("trades").fill_null(0),
+            # The engine's sum of small integers wraps.
+            pl.col("trades").fill_null(0).cast(pl.Int64),
         )
         .group_by("candle", maintain_order=True)
         .agg(
@@ -81,8 +91,19 @@ def resample(minutes: pl.DataFrame, interval: Interval) -> pl.DataFrame:
         .rename({"candle": "time"})
         .sort("time")
         .collect()
-        .cast(CANDLE_SCHEMA)
     )
+    _refuse_too_much(candles, interval)
+    return candles.cast(CANDLE_SCHEMA)
+
+
+def _refuse_too_much(candles: pl.DataFrame, interval: Interval) -> None:
+    too_much = candles.filter((pl.col("trades") > _MOST_TRADES) | ~pl.col("volume").is_finite())
+    if too_much.height:
+        time, volume, trades = too_much.select("time", "volume", "trades").row(0)
+        raise DataError(
+            f"the minutes of the {interval} candle at {format_time(time)} have a volume of {volume:g} in {trades} "
+            f"trades: expected a finite sum, and at most {_MOST_TRADES} trades. Correct the minute that is wrong"
+        )
 
 
 def expected_minutes(time: pl.Expr, interval: Interval) -> pl.Expr:

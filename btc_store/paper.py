@@ -9,12 +9,14 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 import msgspec
 import polars as pl
 
 from btc_core.config import PaperConfig
 from btc_core.decide import Completeness
+from btc_core.errors import InputError
 from btc_core.model.backtest import BacktestConfig, Mode
 from btc_core.model.interval import ONE_MINUTE, Interval
 from btc_core.model.timerange import MINUTE, TimeRange
@@ -76,6 +78,8 @@ def follow(
 ) -> Written:
     """Take the account of a strategy on an interval to the newest minute; open it where there is none.
 
+    One whose terms are impossible for the symbol, with more leverage than the exchange gives on it, is left as it is.
+
     Args:
         frames: The database.
         symbol: Whose decisions.
@@ -94,7 +98,11 @@ def follow(
     key = (strategy.name, symbol, interval.label)
     with frames.transaction():
         frames.lock(symbol)
-        account = _open(frames, key, interval, strategy, config, now=by.now)
+        try:
+            account = _open(frames, key, interval, strategy, config, now=by.now)
+        except InputError as error:
+            _tell_left_out(key, str(error))
+            return Written()
         if account is None:
             return Written()
         # What waited for a candle of another interval is decided with what follows.
@@ -147,6 +155,13 @@ def _open(
     text = msgspec.json.encode(state).decode()
     frames.run("open_paper_account", *key, started_at, described, text, float(terms.capital), n_restarts)
     return _Account(key=key, interval=interval, started_at=started_at, terms=terms, state=state, late_funding=None)
+
+
+@cache
+def _tell_left_out(key: tuple[str, str, str], reason: str) -> None:
+    """Say once in the life of the process that an account is not followed."""
+    about = dict(zip(("strategy", "symbol", "interval"), key, strict=True))
+    logger.warning("paper account left out", extra={**about, "reason": reason})
 
 
 def _described(terms: BacktestConfig, strategy: NamedStrategy, start: datetime | None) -> str:

@@ -12,6 +12,7 @@ from btc_store.frames import Frames
 from btc_store.live_state import LiveSymbol, Look, Told
 from btc_store.outbox import Report, write_outbox
 from live.accounts import follow_due
+from live.left_out import named
 from live.plan import Plan
 from live.reports import check_report, minutes_report, partition_of
 
@@ -31,13 +32,14 @@ def check(frames: Frames, plan: Plan, look: Look, *, now: datetime, locked: Coll
         # What was derived is closed: all of it is due.
         due = take_minutes(known.unchecked, dict.fromkeys(plan.intervals, _EVER)) if known else None
         if known and due:
-            follow_due(frames, plan, name, due, now=now)
-            # What was written since the look has read it is derived, and checked, by the next one.
-            began = look.state.through + _INSTANT if look.state.through else None
-            reader = EvidenceReader(frames=frames, symbol=name, now=now, began=began)
-            for month in due.months:
-                partition = Partition(partition_of(month, name), name, month, due.touched)
-                write_outbox(frames, _told(known, partition, _results(reader, plan, partition), at=look.at))
+            with named(name):
+                follow_due(frames, plan, name, due, now=now)
+                # What was written since the look has read it is derived, and checked, by the next one.
+                began = look.state.through + _INSTANT if look.state.through else None
+                reader = EvidenceReader(frames=frames, symbol=name, now=now, began=began)
+                for month in due.months:
+                    partition = Partition(partition_of(month, name), name, month, due.touched)
+                    write_outbox(frames, _told(known, partition, _results(reader, plan, partition), at=look.at))
             return name
     return None
 

@@ -17,12 +17,13 @@ from datetime import timedelta
 import asyncpg
 
 from btc_core import paper
-from btc_core.errors import DatabaseError, LockedError
+from btc_core.errors import DatabaseError, LockedError, SymbolError
 from btc_core.partitions import month_range
 from btc_core.pending import Due
 from btc_store.connection import UNAVAILABLE, connect, explain
 from btc_store.frames import Frames, open_frames
 from btc_store.settings import Settings
+from live.left_out import LeftOut
 from live.plan import Plan, plan_of
 from live.work import derive, look
 
@@ -106,22 +107,24 @@ def _look_on(settings: Settings, plan: Plan, turn: Turn) -> None:
             turn.cancel = frames.cancel
             warm_up(frames, plan, settings)
             thorough_at, is_woken = 0.0, False
+            underived, unchecked = LeftOut(), LeftOut()
             # Since when something may be unchecked: an earlier lane may have left it.
             derived_at: float | None = time.monotonic()
             while not turn.over.is_set():
                 # Before the look: what is announced during it is looked for again.
                 turn.woken.clear()
                 is_thorough = time.monotonic() >= thorough_at + (THOROUGH_SECONDS if is_woken else 0.0)
-                if _derive_on(frames, settings, plan, turn, is_thorough=is_thorough):
+                is_done = _derive_on(frames, settings, plan, turn, underived, is_thorough=is_thorough)
+                if is_done or unchecked.seconds <= 0:
                     derived_at = derived_at or time.monotonic()
                 if is_thorough:
                     thorough_at = time.monotonic() + THOROUGH_SECONDS
                 if derived_at is None:
-                    is_woken = turn.woken.wait(poll_seconds)
+                    is_woken = turn.woken.wait(max(min(poll_seconds, underived.seconds, unchecked.seconds), 0.0))
                     continue
                 is_woken = turn.woken.wait(QUIET_SECONDS)
                 is_time = not is_woken or time.monotonic() - derived_at > CHECK_SECONDS
-                if is_time and _check_on(frames, settings, plan, turn):
+                if is_time and _check_on(frames, settings, plan, turn, unchecked):
                     derived_at = None
             turn.cancel = None
     except KeyboardInterrupt:
@@ -129,17 +132,20 @@ def _look_on(settings: Settings, plan: Plan, turn: Turn) -> None:
         raise DatabaseError("a statement was cancelled") from None
 
 
-def _derive_on(frames: Frames, settings: Settings, plan: Plan, turn: Turn, *, is_thorough: bool) -> bool:
+def _derive_on(
+    frames: Frames, settings: Settings, plan: Plan, turn: Turn, failed: LeftOut, *, is_thorough: bool
+) -> bool:
     """Derive what is due of one symbol after the other; return whether anything was."""
-    n_done, locked = 0, set[str]()
+    n_done, locked = 0, failed.waiting
     while not turn.over.is_set():
         try:
             done = look(frames, plan, now=settings.now(), is_thorough=is_thorough, locked=locked)
-        except LockedError as error:
-            if not _leaves_out(error, locked):
+        except (LockedError, SymbolError) as error:
+            if turn.over.is_set() or not _leaves_out(frames, error, locked, failed):
                 break
             continue
         if done is None:
+            failed.keep(locked)
             break
         logger.info("derived", extra={"symbol": done.symbol, "n_written": done.n_written})
         n_done += 1
@@ -148,24 +154,35 @@ def _derive_on(frames: Frames, settings: Settings, plan: Plan, turn: Turn, *, is
     return n_done > 0
 
 
-def _check_on(frames: Frames, settings: Settings, plan: Plan, turn: Turn) -> bool:
-    """Check what was derived of one symbol after the other while nothing comes; return whether all of it is checked."""
-    locked = set[str]()
+def _check_on(frames: Frames, settings: Settings, plan: Plan, turn: Turn, failed: LeftOut) -> bool:
+    """Check what was derived of one symbol after the other while nothing comes.
+
+    Returns whether all of it is checked, but for the symbols whose checks have failed: they have their own time.
+    """
+    locked = failed.waiting
     while not turn.over.is_set():
         try:
             if look(frames, plan, now=settings.now(), is_quiet=True, locked=locked) is None:
-                return not locked
-        except LockedError as error:
-            if not _leaves_out(error, locked):
+                failed.keep(locked)
+                return locked <= failed.waiting
+        except (LockedError, SymbolError) as error:
+            if turn.over.is_set() or not _leaves_out(frames, error, locked, failed):
                 break
         if turn.woken.is_set():
             break
     return False
 
 
-def _leaves_out(error: LockedError, locked: set[str]) -> bool:
-    """Leave a symbol out of this round; return whether there is one. The next round asks for it again."""
-    logger.warning("locked", extra={"reason": str(error)})
+def _leaves_out(frames: Frames, error: LockedError | SymbolError, locked: set[str], failed: LeftOut) -> bool:
+    """Leave a symbol out of this round; return whether there is one. The next round asks for a locked one again."""
+    if isinstance(error, SymbolError):
+        # Where it was the connection, this fails, too: the symbol is not to blame.
+        with frames.transaction():
+            frames.read("database_clock")
+        seconds = failed.add(error.symbol)
+        logger.error("symbol left out", extra={"reason": str(error), "wait_seconds": round(seconds, 1)})
+    else:
+        logger.warning("locked", extra={"reason": str(error)})
     if error.symbol is None or error.symbol in locked:
         return False
     locked.add(error.symbol)
@@ -199,7 +216,7 @@ def _in_thread(work: Callable[[], None]) -> "asyncio.Future[None]":
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
 
-    def settle(error: Exception | None) -> None:
+    def settle(error: BaseException | None) -> None:
         if not ended.done():
             ended.set_result(None) if error is None else ended.set_exception(error)
 
@@ -207,7 +224,7 @@ def _in_thread(work: Callable[[], None]) -> "asyncio.Future[None]":
         error = None
         try:
             work()
-        except Exception as caught:  # noqa: BLE001  # the outermost frame of a thread: whoever waits gets it
+        except BaseException as caught:  # noqa: BLE001  # the outermost frame of a thread: whoever waits gets it
             error = caught
         with suppress(RuntimeError):  # nobody waits any more
             loop.call_soon_threadsafe(settle, error)

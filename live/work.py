@@ -23,6 +23,7 @@ from btc_store.frames import Frames
 from btc_store.live_state import LiveState, LiveSymbol, begin_look, end_look
 from btc_store.outbox import Report, write_outbox
 from live.checks import check
+from live.left_out import named
 from live.plan import Plan
 from live.reports import RUN_ID, Work, add_work, materialization, partition_of
 
@@ -58,10 +59,11 @@ def look(
         now: The present instant of the market.
         is_thorough: Do not trust the server's list of open transactions: look back by the whole margin.
         is_quiet: Where nothing is due, check what was derived of one symbol.
-        locked: Symbols that somebody else holds: their work waits.
+        locked: Symbols that somebody else holds, or that cannot be worked on: their work waits.
 
     Raises:
         LockedError: If the connection waits for a lock in vain; nothing of the look is left.
+        SymbolError: If the work on one symbol fails, likewise.
     """
     with frames.transaction():
         held = begin_look(frames)
@@ -101,18 +103,24 @@ def _work(frames: Frames, plan: Plan, state: LiveState, *, now: datetime, locked
         known = state.symbols.get(name)
         if known is None or name in locked:
             continue
-        count = _counter(frames, name, now)
-        ready = {
-            interval: closed_until(interval, now=now, wait=plan.rule.wait, count=count)
-            for interval in plan.intervals
-            if any(start < interval.floor(now) for start, _ in known.pending.get(interval.label, ()))
-        }
-        due = take_minutes(known.pending, ready)
-        if due:
-            for label, minutes in due.touched.items():
-                add_minutes(known.unchecked, minutes, [label])
-            return Done(name, derive(frames, plan, name, due, now=now))
+        with named(name):
+            due = _due(frames, plan, name, known, now=now)
+            if due:
+                for label, minutes in due.touched.items():
+                    add_minutes(known.unchecked, minutes, [label])
+                return Done(name, derive(frames, plan, name, due, now=now))
     return None
+
+
+def _due(frames: Frames, plan: Plan, symbol: str, known: LiveSymbol, *, now: datetime) -> Due | None:
+    """Take what is due of a symbol."""
+    count = _counter(frames, symbol, now)
+    ready = {
+        interval: closed_until(interval, now=now, wait=plan.rule.wait, count=count)
+        for interval in plan.intervals
+        if any(start < interval.floor(now) for start, _ in known.pending.get(interval.label, ()))
+    }
+    return take_minutes(known.pending, ready)
 
 
 def derive(frames: Frames, plan: Plan, symbol: str, due: Due, *, now: datetime) -> int:

@@ -20,7 +20,7 @@ from btc_core.model.timerange import MINUTE, TimeRange
 from btc_store.candles import confirm_candles, upsert_candles
 from btc_store.connection import connect
 from btc_store.frames import open_frames
-from live import lane
+from live import lane, left_out
 from live.plan import plan_of
 from tests.derivation import minute, minutes_frame, put_minutes, store_minutes
 from tests.live_lane import end_state, one_pass, settle
@@ -176,6 +176,42 @@ async def test_a_lock_that_nobody_lets_go_of_holds_up_its_own_symbol_alone(
             assert not await is_derived("BTC")
             await held.rollback()
             await until(lambda: is_derived("BTC"))
+
+
+async def test_a_symbol_that_cannot_be_derived_holds_up_itself_alone(
+    connection, database_url, settings_for, monkeypatch, caplog
+):
+    """What is stored of it is absurd: it is left out, told, and derived when it is corrected. The lane goes on."""
+    monkeypatch.setattr(left_out, "FIRST_SECONDS", 0.2)
+    monkeypatch.setattr(lane, "POLL_LEAST_SECONDS", 0.1)
+    monkeypatch.setattr(lane, "QUIET_SECONDS", 0.05)
+    clock = f"{START.timestamp() + 3600},{datetime.now(UTC).timestamp()},0.001"
+    settings = settings_for(database_url, BTC_CLOCK=clock, BTC_SYMBOLS="BTC,ETH")
+    rows = [minute(n, START) for n in range(30)]
+    with open_frames(database_url) as frames:
+        store_minutes(frames, "BTC", minutes_frame([row | {"volume": 1.5e308} for row in rows]))
+        store_minutes(frames, "ETH", minutes_frame(rows))
+    derived = "SELECT count(*) FROM candles WHERE symbol = $1 AND interval = '3m'"
+    checked = "SELECT count(*) FROM outbox WHERE kind = 'check' AND partition LIKE '%' || $1"
+    async with running(settings):
+
+        async def is_done(symbol: str) -> bool:
+            return await connection.fetchval(derived, symbol) == 10 and await connection.fetchval(checked, symbol) > 0
+
+        def n_told() -> int:
+            return sum(record.message == "symbol left out" for record in caplog.records)
+
+        async def told_twice() -> bool:
+            return n_told() >= 2
+
+        await until(lambda: is_done("ETH"))
+        await until(told_twice)
+        with open_frames(database_url) as frames:
+            store_minutes(frames, "BTC", minutes_frame(rows))
+        await until(lambda: is_done("BTC"))
+    reasons = {record.reason for record in caplog.records if record.message == "symbol left out"}
+    assert all(reason.startswith("BTC cannot be worked on: DataError: ") for reason in reasons)
+    assert n_told() < 20, "it is tried again in its own time"
 
 
 async def test_a_lane_outlives_its_connections(connection, settings, monkeypatch):

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from benchmarks.one_pass import differences, outcome
+from btc_core.errors import SymbolError
 from btc_core.gaps import gaps_between
 from btc_core.model.interval import parse_interval
 from btc_core.model.timerange import MINUTE, TimeRange
@@ -225,7 +226,7 @@ def test_decisions_do_not_wait_for_checks_and_no_check_is_lost(frames):
     assert look(frames, PLAN, now=now) is None
     # Whoever asks what the lane has not done yet is told of it: the Dagster lane, if this one is dead for good.
     assert see_lane(frames).pending("BTC")["37m"][0][0] == START
-    with pytest.raises(RuntimeError):
+    with pytest.raises(SymbolError):
         look(Failing(frames, after=1), PLAN, now=now, is_quiet=True)
     assert query(frames, "SELECT count(*) FROM data_quality WHERE interval = '1m'").item() == 0
     assert look(frames, PLAN, now=now, is_quiet=True)
@@ -256,7 +257,7 @@ def test_rows_reports_and_memory_are_one_transaction(frames, after):
     minutes = made_minutes(SPAN, Random(5), n_gaps=3)
     store_minutes(frames, "BTC", minutes)
     if after < 10_000:
-        with pytest.raises(RuntimeError):
+        with pytest.raises((RuntimeError, SymbolError)):
             look(Failing(frames, after=after), PLAN, now=SPAN.end)
         assert outcome(frames, "BTC")["candles"].height == 0
         assert reports(frames) == []
@@ -375,3 +376,28 @@ def test_a_look_without_news_writes_its_time_alone(frames):
     assert look(frames, PLAN, now=SPAN.end) is None
     again, later = query(frames, updates).row(0)
     assert (again, later > looked_at) == (state, True)
+
+
+def test_a_symbol_that_cannot_be_worked_on_is_named_and_nothing_of_the_look_is_left(frames):
+    """Neither in deriving nor in checking does it stop the others, once they are told which one it is."""
+    end = START + timedelta(hours=2)
+    minutes = made_minutes(TimeRange(START, end), Random(11), n_gaps=0)
+    absurd = minutes.with_columns(volume=pl.when(pl.col("time") < START + 2 * MINUTE).then(1.5e308).otherwise("volume"))
+    store_minutes(frames, "BTC", absurd)
+    store_minutes(frames, "ETH", minutes)
+    with pytest.raises(SymbolError, match="BTC cannot be worked on: DataError: the minutes of the 3m candle") as caught:
+        look(frames, BOTH, now=end)
+    assert caught.value.symbol == "BTC"
+    assert look(frames, BOTH, now=end, locked={"BTC"}).symbol == "ETH"
+    assert look(frames, BOTH, now=end, locked={"BTC"}) is None
+    assert outcome(frames, "ETH")["decisions"].height > 0
+    assert look(frames, BOTH, now=end, is_quiet=True, locked={"BTC"}).symbol == "ETH"
+    with frames.transaction():
+        query(frames, "UPDATE paper_accounts SET state = '{}' RETURNING 1")
+    corrected = minutes.head(3).with_columns(volume=pl.lit(7.0))
+    store_minutes(frames, "BTC", corrected)
+    store_minutes(frames, "ETH", corrected)
+    assert [look(frames, BOTH, now=end).symbol for _ in range(2)] == ["BTC", "ETH"]
+    with pytest.raises(SymbolError, match="ETH"):
+        look(frames, BOTH, now=end, is_quiet=True, locked={"BTC"})
+    assert look(frames, BOTH, now=end, is_quiet=True, locked={"ETH"}).symbol == "BTC"

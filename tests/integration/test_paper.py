@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from benchmarks.one_pass import differences, query
-from btc_core.config import parse_config
+from btc_core.config import PaperConfig, parse_config
+from btc_core.errors import SymbolError
 from btc_core.model.interval import parse_interval
 from btc_core.model.timerange import MINUTE, TimeRange
 from btc_store.derive import Provenance, Written
@@ -119,7 +120,7 @@ def test_however_the_time_line_is_cut_an_account_ends_as_in_one_pass(frames, see
         if actor == "dying":
             try:
                 settle(Dying(frames, chance.randint(1, 25)), SINCE, now=now)
-            except RuntimeError:
+            except (RuntimeError, SymbolError):
                 n_died += 1
         elif actor == "lane":
             settle(frames, SINCE, now=now)
@@ -260,3 +261,39 @@ def test_the_dagster_lane_follows_in_its_run(database_url, settings_for, instanc
     assert told["e"].height > 20
     asset = instance.get_latest_materialization_event(dg.AssetKey(["paper", "ma"])).asset_materialization
     assert asset.metadata["rows derived"].value == told["e"].filter(strategy="ma").height
+
+
+def test_an_account_that_the_exchange_would_refuse_is_left_out(frames, caplog):
+    """More leverage than a coin allows is said once; what the lane decides and checks besides goes on."""
+    minutes, noon = made_minutes(SPAN, Random(8), n_gaps=0), SPAN.start + 12 * HOUR
+    with frames.transaction():
+        terms = "('BTC', 'BTC', 5, 40), ('ETH', 'ETH', 0, 3)"
+        query(frames, f"INSERT INTO instruments (symbol, coin, sz_decimals, max_leverage) VALUES {terms} RETURNING 1")
+    plan = plan_of(msgspec.structs.replace(small_config("BTC", "ETH"), paper=PaperConfig(leverage=5)))
+    for start, end in ((SPAN.start, noon), (noon, noon + HOUR)):
+        for symbol in ("BTC", "ETH"):
+            store_minutes(frames, symbol, between(minutes, start, end))
+        settle(frames, plan, now=end)
+    assert accounts(frames, "BTC")["a"].height > 0
+    assert accounts(frames, "ETH")["a"].is_empty()
+    assert query(frames, "SELECT max(time) FROM decisions WHERE symbol = 'ETH'").item() > noon
+    told = [(r.strategy, r.interval) for r in caplog.records if r.message == "paper account left out"]
+    assert sorted(told) == sorted(set(told))
+    assert told
+
+
+def test_an_account_stays_as_it_is_while_its_terms_are_impossible(frames):
+    """It is neither closed nor followed when somebody configures more leverage than it was opened under."""
+    minutes, noon = made_minutes(SPAN, Random(9), n_gaps=0), SPAN.start + 12 * HOUR
+    with frames.transaction():
+        terms = (
+            "INSERT INTO instruments (symbol, coin, sz_decimals, max_leverage) VALUES ('BTC', 'BTC', 0, 3) RETURNING 1"
+        )
+        query(frames, terms)
+    store_minutes(frames, "BTC", between(minutes, SPAN.start, noon))
+    settle(frames, plan_of(config_with()), now=noon)
+    known = accounts(frames)
+    store_minutes(frames, "BTC", between(minutes, noon, noon + HOUR))
+    settle(frames, plan_of(config_with(leverage=5)), now=noon + HOUR)
+    assert known["a"].height > 0
+    assert differences(accounts(frames), known) == {}

@@ -3,7 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
+import pytest
 
+from btc_core.errors import DataError
 from btc_core.model.interval import parse_interval
 from btc_core.resample import CANDLE_SCHEMA, expected_minutes, open_time, resample
 from tests.derivation import minute, minutes_frame
@@ -60,3 +62,13 @@ def test_weeks_open_on_monday():
     """2025-01-01 is a Wednesday."""
     times = pl.DataFrame({"time": [START]})
     assert times.select(open_time(pl.col("time"), parse_interval("1w"))).item() == datetime(2024, 12, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("column", "value"), [("trades", 2_000_000_000), ("volume", 1.5e308)])
+def test_sums_that_no_candle_can_hold_are_refused(column, value):
+    """Nothing wraps, and nothing is infinite: who derives is told which candle it is."""
+    rows = [minute(n, START) | ({column: value} if n in {5, 6} else {}) for n in range(10)]
+    with pytest.raises(DataError, match=r"5m candle at 2025-01-01 00:05Z"):
+        resample(minutes_frame(rows), FIVE)
+    rows[6][column] = 1
+    assert resample(minutes_frame(rows), FIVE)[column][1] >= value

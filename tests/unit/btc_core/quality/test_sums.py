@@ -74,3 +74,13 @@ def test_a_candle_without_minutes_is_found():
     """It was made of something that is not there."""
     told = judged(CANDLES, minutes_frame([]))
     assert [row[3] for row in told] == [{"minutes": "none of its minutes is stored"}] * CANDLES.height
+
+
+def test_trades_that_are_too_many_for_a_candle_are_no_sum_of_it():
+    """The engine's sum of small integers wraps: 4 thousand millions would be less than nothing."""
+    many = MINUTES.with_columns(
+        trades=pl.when(pl.col("time") < START + timedelta(minutes=2)).then(2_000_000_000).otherwise(pl.col("trades"))
+    ).cast(MINUTES.schema)
+    ((first, _, _, told),) = judged(CANDLES, many)
+    assert first == 0
+    assert int(str(told["trades"]).split(", not ")[1]) > 4_000_000_000
