@@ -3,11 +3,14 @@
 A minute changes when its candle is written, and when it is said to be without trades or said to be so no more.
 """
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from btc_core.model.timerange import TimeRange
 from btc_store.frames import Frames
+
+logger = logging.getLogger(__name__)
 
 # `ingested_at` is the start of the writing transaction, so a row may appear behind what was read already. A
 # transaction that stays open for longer than this is not seen; the longest of ours, an import, takes seconds.
@@ -16,6 +19,8 @@ MARGIN = timedelta(minutes=15)
 SLICE_SECONDS = 10
 # A transaction is listed as open a moment after it has begun.
 LISTING = timedelta(seconds=5)
+# By how much a clock is set as a rule, and how far back is looked where it was set back further: nobody knows when.
+STEP, FAR = timedelta(minutes=1), timedelta(days=7)
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -30,9 +35,16 @@ class Changes:
 
 
 def read_changes(
-    frames: Frames, *, through: datetime | None, seen: dict[str, int], since: datetime | None = None
+    frames: Frames,
+    *,
+    through: datetime | None,
+    seen: dict[str, int],
+    since: datetime | None = None,
+    clock: datetime | None = None,
 ) -> Changes:
     """Return the minutes that changed since the last look; everything stored where there was none.
+
+    Where the database's clock was set back since, more is reported than has changed, once.
 
     Args:
         frames: The database.
@@ -40,24 +52,44 @@ def read_changes(
         seen: How many writes the youngest slices held at the last look.
         since: What is older is known to have been committed before the last look (``read_settled``): a shorter way
             back than the margin, after an import by hundreds of thousands of rows.
+        clock: A moment before this look, by the database's clock, for who knows one.
     """
+    known = through and before_it_was_set_back(through, clock or frames.read("database_clock").item())
+    if known != through:
+        through, since = known, None
     # A slice is counted whole.
     bounds = [bound for bound in (through and through - MARGIN, since and through and min(since, through)) if bound]
     since = _slice_start(max(bounds)) if bounds else _EVER
     slices = frames.read("change_slices", since, through or _EVER)
-    newest: datetime | None = slices["newest"].max() if slices.height else through  # pyright: ignore[reportAssignmentType]
+    # What is dated after the present is told by its slice: were it the newest, what comes now would be behind it.
+    present: datetime | None = slices["clock"].max()  # pyright: ignore[reportAssignmentType]
+    newest = through if present is None else min(slices["newest"].max(), present)  # pyright: ignore[reportArgumentType]
     late = [name for name, n_read in slices.select("slice", "n_read").iter_rows() if n_read != seen.get(name, 0)]
     ranges: dict[str, list[TimeRange]] = {}
     n_rows = 0
     if newest != through or late:
         for symbol, start, end, count in frames.read(
-            "change_islands", since, through or _EVER, ",".join(late)
+            "change_islands", since, through or _EVER, ",".join(late), present
         ).iter_rows():
             ranges.setdefault(symbol, []).append(TimeRange(start, end))
             n_rows += count
     counted = {name: n for name, n in seen.items() if _number(name) < since.timestamp() // SLICE_SECONDS}
     counted |= dict(slices.select("slice", "n_writes").iter_rows())
     return Changes(ranges, n_rows, newest, _youngest(counted, newest))
+
+
+def before_it_was_set_back(instant: datetime, clock: datetime) -> datetime:
+    """Return when a look was that is dated so, or an earlier instant where the database's clock was set back since.
+
+    Args:
+        instant: By that clock.
+        clock: What it says now.
+    """
+    if instant <= clock:
+        return instant
+    step = instant - clock
+    logger.warning("the database's clock was set back", extra={"seconds": round(step.total_seconds())})
+    return clock - (MARGIN if step <= STEP else FAR)
 
 
 def read_settled(frames: Frames) -> datetime:

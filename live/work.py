@@ -69,7 +69,7 @@ def look(
         held = begin_look(frames)
         state, settled = held.state, read_settled(frames)
         since = None if is_thorough else state.settled
-        changes = read_changes(frames, through=state.through, seen=state.seen, since=since)
+        changes = read_changes(frames, through=state.through, seen=state.seen, since=since, clock=held.at)
         if changes.through != state.through:
             state.settled = settled
         remember(state, changes, plan, now=now)

@@ -12,7 +12,7 @@ import msgspec
 from btc_core.model.timerange import TimeRange, format_time, merge_ranges, subtract_ranges
 from btc_core.partitions import months_of
 from btc_core.pending import Range, common_ranges, pairs_of, ranges_of
-from btc_store.changes import MARGIN
+from btc_store.changes import MARGIN, before_it_was_set_back
 from btc_store.frames import Frames
 from resources.timescale import Timescale
 from sensors.requests import RUN_KEY_TAG, partition_range_tags, touched_tag
@@ -126,7 +126,8 @@ def _look(frames: Frames, cursor: Cursor, symbols: Sequence[str], history: TimeR
             if first is not None:
                 written[symbol].append(TimeRange(_day_of(first), _day_of(last) + _DAY))
     else:
-        for symbol, start in frames.read("written_days", cursor.looked_at - MARGIN).iter_rows():
+        since = before_it_was_set_back(cursor.looked_at, clock) - MARGIN
+        for symbol, start in frames.read("written_days", since).iter_rows():
             written.setdefault(symbol, []).append(TimeRange(start, start + _DAY))
     for symbol in symbols:
         days = [part for day in written[symbol] if (part := day.clip(history))]

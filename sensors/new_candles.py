@@ -107,7 +107,9 @@ def build_new_candles_sensor(watch: Watch) -> dg.SensorDefinition:
 def _trusted_lane(frames: Frames, watch: Watch) -> Seen | None:
     """Return the live lane, if there is one that derives what we would."""
     lane = see_lane(frames)
-    return lane if lane and lane.serves == watch.serves else None
+    # One that looked after the present has not looked since the clock was set back: it may be dead, and knows nothing
+    # of what was written since.
+    return lane if lane and lane.serves == watch.serves and lane.age_seconds >= 0 else None
 
 
 def _ask_lane(cursor: Cursor, lane: Seen | None) -> None:

@@ -197,6 +197,47 @@ def test_a_look_goes_back_to_the_oldest_open_transaction(frames, database_url):
         assert third.seen == thorough.seen
 
 
+def test_rows_that_are_dated_after_the_present_hide_none(frames):
+    """They were written while the server's clock was ahead, and are read once; what comes after them is seen."""
+    store_minutes(frames, "BTC", some(0, 60))
+    age(frames, -timedelta(hours=1))
+    first = look(frames)
+    assert first.n_rows == 60
+    store_minutes(frames, "BTC", some(60, 60))
+    second = look(frames, first)
+    assert second.ranges == {"BTC": [span(60, 60)]}
+    third = look(frames, second)
+    assert third.n_rows == 0
+    store_minutes(frames, "BTC", some(10, 1, price=101))
+    late = some(200, 3)
+    store_minutes(frames, "BTC", late)
+    age(frames, -timedelta(hours=1), f"time >= '{START + 200 * MINUTE}'")
+    ranges = look(frames, third).ranges["BTC"]
+    assert any(each.clip(span(10, 1)) for each in ranges)
+    assert any(each.clip(span(200, 3)) == span(200, 3) for each in ranges)
+
+
+@pytest.mark.parametrize("ahead", [timedelta(seconds=20), timedelta(hours=1), timedelta(days=4000)])
+def test_a_look_by_a_clock_that_was_ahead_hides_nothing(frames, caplog, ahead):
+    """Its memory is of an instant that is still to come; what was written since the clock was set back is seen."""
+    store_minutes(frames, "BTC", some(0, 60))
+    told = look(frames)
+    age(frames, -ahead)
+    n_slices = ahead // timedelta(seconds=10)
+    seen = {f"BTC|{int(name.split('|')[1]) + n_slices}": n for name, n in told.seen.items()}
+    first = Changes(told.ranges, told.n_rows, told.through + ahead, seen)
+    # Nobody looked for hours, and the last of it has just come.
+    store_minutes(frames, "BTC", some(60, 60))
+    age(frames, timedelta(hours=5) if ahead > timedelta(minutes=1) else timedelta(0), f"time = '{START + 60 * MINUTE}'")
+    second = look(frames, first)
+    assert any(each.clip(span(60, 60)) == span(60, 60) for each in second.ranges["BTC"])
+    assert [record.seconds for record in caplog.records] == [pytest.approx(ahead.total_seconds(), abs=30)]
+    third = look(frames, second)
+    assert (third.n_rows, len(caplog.records)) == (0, 1)
+    store_minutes(frames, "BTC", some(120, 1))
+    assert look(frames, third).ranges == {"BTC": [span(120, 1)]}
+
+
 def say(frames: Frames, sql: str, *values: object) -> None:
     """Write findings in the transaction that is open."""
     query(frames, f"WITH said AS ({sql} RETURNING 1) SELECT count(*) FROM said", *values)

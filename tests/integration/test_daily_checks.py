@@ -5,6 +5,7 @@ import warnings
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+import msgspec
 import pytest
 
 from btc_assets.candles import build_minutes
@@ -16,7 +17,7 @@ from btc_core.partitions import months_of
 from btc_store.frames import open_frames
 from resources.progress import Progress
 from resources.timescale import Timescale
-from sensors.daily_checks import MONTHS_OF_A_RUN, SYMBOL_TAG, build_daily_checks_sensor
+from sensors.daily_checks import MONTHS_OF_A_RUN, SYMBOL_TAG, Cursor, build_daily_checks_sensor
 from sensors.requests import RANGE_END, RANGE_START, RUN_KEY_TAG, touched_of
 from tests.dagster_runs import QUIET, days
 from tests.derivation import made_minutes, minute, minutes_frame, query, store_minutes
@@ -124,6 +125,16 @@ def test_a_repaired_day_of_the_past_is_asked_for(market, monkeypatch):
     market.store(minutes_frame([minute(1500, START, price=150.0)]))
     request = market.tick(NOON + 2 * DAY)
     assert touched_of(request.tags)["1m"] == [days(START + DAY, 1)]
+
+
+def test_a_look_by_a_clock_that_was_ahead_hides_no_day(market):
+    """The database's clock was set back since: what was written before the instant of that look is asked for."""
+    assert market.launch(market.tick()).success
+    cursor = msgspec.json.decode(market.cursor, type=Cursor)
+    cursor.looked_at += timedelta(days=2)
+    market.cursor = msgspec.json.encode(cursor).decode()
+    market.store(minutes_frame([minute(1500, START, price=150.0)]))
+    assert any(each.clip(days(START + DAY, 1)) for each in touched_of(market.tick(NOON + DAY).tags)["1m"])
 
 
 def test_a_failed_run_is_asked_for_again_on_the_next_day(market):

@@ -303,3 +303,13 @@ def test_a_correction_after_the_lanes_look_is_not_forgotten(frames, beside):
     stop_lane(frames)
     (request,) = beside.tick()
     assert "2024-05-03T11:40" in request.tags["btc/touched"]
+
+
+def test_a_lane_that_looked_after_the_present_is_not_trusted(frames, beside):
+    """The clock was set back since, and it has not looked again: it may be dead, and knows of nothing that came."""
+    settle(frames, beside.plan, now=SPAN.start)
+    store_minutes(frames, "BTC", made_minutes(SPAN, Random(1), n_gaps=0))
+    assert beside.tick() == []
+    query(frames, "UPDATE live_state SET looked_at = looked_at + interval '1 hour' RETURNING 1")
+    frames._connection.commit()
+    assert len(beside.tick()) == 1

@@ -297,3 +297,16 @@ def test_an_account_stays_as_it_is_while_its_terms_are_impossible(frames):
     settle(frames, plan_of(config_with(leverage=5)), now=noon + HOUR)
     assert known["a"].height > 0
     assert differences(accounts(frames), known) == {}
+
+
+def test_funding_that_came_after_the_clock_was_set_back_is_not_missed(frames):
+    """An account that was written by a clock that was ahead is replayed all the same."""
+    plan, minutes = plan_of(config_with(start="2021-01-30")), made_minutes(SPAN, Random(7), n_gaps=0)
+    store_minutes(frames, "BTC", between(minutes, SPAN.start, SPAN.start + 12 * HOUR))
+    settle(frames, plan, now=SPAN.start + 12 * HOUR)
+    with frames.transaction():
+        query(frames, "UPDATE paper_accounts SET updated_at = updated_at + interval '1 hour' RETURNING 1")
+    store_funding(frames, "BTC", rates(SPAN.start, 10), source=FROM_EXCHANGE)
+    store_minutes(frames, "BTC", between(minutes, SPAN.start + 12 * HOUR, SPAN.start + 13 * HOUR))
+    settle(frames, plan, now=SPAN.start + 13 * HOUR)
+    assert max(abs(paid) for paid in accounts(frames)["a"]["funding"]) > 0
