@@ -28,10 +28,13 @@ SCHEMA = pl.Schema(
 
 # Text on the wire; msgspec refuses what is no number when it is not strict.
 _Number = Annotated[float, msgspec.Meta(ge=0, le=1e300)]
+# 9999-12-31: a later instant is no datetime. A count of trades is an integer of four bytes in the table.
+_Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
 class _Row(msgspec.Struct):
-    t: int
+    t: _Milliseconds
     s: str
     i: str
     o: _Number
@@ -39,7 +42,7 @@ class _Row(msgspec.Struct):
     l: _Number  # noqa: E741  # the wire's own name
     c: _Number
     v: _Number
-    n: int
+    n: _Count
 
 
 def candle_request(coin: str, interval: Interval, span: TimeRange) -> dict[str, object]:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Annotated
 
 import msgspec
 import polars as pl
@@ -24,17 +25,23 @@ FIRST_TIME = datetime(2023, 5, 1, tzinfo=UTC)
 BURST, PAUSE_SECONDS = 12, 4.5
 
 
+# What the table holds; and no NaN, which has no order.
+_Share = Annotated[float, msgspec.Meta(gt=-1e6, lt=1e6)]
+_Leverage = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+_Decimals = Annotated[int, msgspec.Meta(ge=0, le=2**15 - 1)]
+
+
 class _Rate(msgspec.Struct):
     coin: str
     fundingRate: float  # noqa: N815  # the wire's own name
     time: int
-    premium: float | None = None
+    premium: _Share | None = None
 
 
 class _Coin(msgspec.Struct):
     name: str
-    szDecimals: int  # noqa: N815  # the wire's own name
-    maxLeverage: float | None = None  # noqa: N815  # the wire's own name
+    szDecimals: _Decimals  # noqa: N815  # the wire's own name
+    maxLeverage: _Leverage | None = None  # noqa: N815  # the wire's own name
 
 
 class _Universe(msgspec.Struct):

@@ -100,6 +100,16 @@ def test_rows_become_candles():
 
 
 @pytest.mark.parametrize(
+    "row",
+    [{"n": 3_000_000_000}, {"n": -1}, {"t": 10**18}, {"t": 10**30}, {"t": -1}, {"o": "nan"}, {"v": "inf"}, {"v": None}],
+)
+def test_numbers_that_nothing_can_hold_are_refused(row):
+    """As the collector refuses them: an error that says so, and no exception of the engine's."""
+    with pytest.raises(ExchangeError, match="expected a list of candles"):
+        parse_candles(body(row), "BTC", HOUR, TimeRange(from_ms(0), from_ms(3_600_000)))
+
+
+@pytest.mark.parametrize(
     "answer",
     [b"null", b"{}", b"oops", b'[{"t": 1}]', body({"s": "ETH"}), body({"i": "1m"}), body({"o": "much"}), b"[" * 99_999],
 )

@@ -119,12 +119,25 @@ def test_recorded_answers_are_read(shared):
         b"oops",
         b'[{"coin": "ETH", "fundingRate": "0.1", "time": 1}]',
         b'[{"coin": "BTC", "fundingRate": "9", "time": 1}]',
+        b'[{"coin": "BTC", "fundingRate": "nan", "time": 1}]',
+        b'[{"coin": "BTC", "fundingRate": "0.1", "premium": "nan", "time": 1}]',
     ],
 )
 def test_an_answer_that_is_no_list_of_these_rates_is_refused(body):
     """Nobody pays what another coin costs."""
     with pytest.raises(ExchangeError):
         parse_rates(body, "BTC")
+
+
+@pytest.mark.parametrize(
+    "term", [{"szDecimals": 10**6}, {"szDecimals": -1}, {"maxLeverage": "nan"}, {"maxLeverage": -3}]
+)
+def test_terms_that_nothing_can_hold_are_refused(settings_for, monkeypatch, term):
+    """An error that says so, and no exception of the engine's, or of the table."""
+    coins = [{"name": "BTC", "szDecimals": 5, "maxLeverage": 40} | term]
+    monkeypatch.setattr("resources.exchange_funding.ask", lambda *_: msgspec.json.encode({"universe": coins}))
+    with pytest.raises(ExchangeError, match="expected the terms of coins"):
+        ExchangeFunding(settings_for("postgresql://nobody@localhost/none")).terms()
 
 
 def rates(*pairs):
