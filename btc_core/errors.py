@@ -20,6 +20,8 @@ BtcError
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+SHOWN_CHARACTERS = 300
+
 
 class BtcError(Exception):
     """Base of all errors that are meant to be read by a person."""
@@ -71,7 +73,9 @@ class SymbolError(BtcError):
 
     def __init__(self, symbol: str, error: BaseException) -> None:
         self.symbol = symbol
-        super().__init__(f"{symbol} cannot be worked on: {type(error).__name__}: {' '.join(str(error).split())}")
+        # An engine's words may go on for pages.
+        reason = " ".join(str(error).split())[:SHOWN_CHARACTERS]
+        super().__init__(f"{symbol} cannot be worked on: {type(error).__name__}: {reason}")
 
 
 class ExchangeError(BtcError):

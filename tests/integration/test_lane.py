@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
+import polars as pl
 import pytest
 
 from benchmarks.one_pass import differences
@@ -286,6 +287,17 @@ async def test_a_lane_without_a_database_waits(settings_for, monkeypatch, caplog
             return sum(record.message == "database away" for record in caplog.records) >= 2
 
         await until(tried_twice)
+
+
+async def test_a_thread_that_panics_is_not_waited_for_for_ever():
+    """What is no ``Exception`` ends the lane too, where it is about no symbol."""
+
+    def panic() -> None:
+        raise pl.exceptions.PanicException("the engine's")
+
+    with pytest.raises(pl.exceptions.PanicException):
+        async with asyncio.timeout(SECONDS):
+            await lane._in_thread(panic)
 
 
 def test_the_lane_loads_neither_dagster_nor_its_kin():
