@@ -442,7 +442,10 @@ def test_script_that_is_interrupted(candle_file, database_url, tmp_path):
                     break
                 time.sleep(0.1)
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=30)
+            try:
+                _, errors = process.communicate(timeout=30)
+            finally:
+                process.kill()
         cursor.execute("SELECT count(*) FROM candles")
         assert cursor.fetchone() == (0,)
     finally:
