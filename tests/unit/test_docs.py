@@ -227,8 +227,21 @@ def test_every_variable_is_in_the_table_of_operations():
     tree = ast.parse((ROOT / "btc_store" / "settings.py").read_text(encoding="utf-8"))
     texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     read = {text for text in texts if re.fullmatch(r"[A-Z]+(?:_[A-Z]+)+", text)}
-    rows = re.findall(r"^\| (`[A-Z_`, ]+`) \|", (DOCS / "operations.md").read_text(encoding="utf-8"), re.M)
-    assert {name for row in rows for name in re.findall(r"[A-Z_]+", row)} == read
+    assert variables_of("Configuration") == read
+
+
+def test_every_variable_of_the_containers_is_in_their_table():
+    """What docker-compose.yml takes from `.env` is documented, and what is documented it takes."""
+    taken = re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    assert variables_of("Containers") == {*taken}
+
+
+def variables_of(title: str) -> set[str]:
+    """Return the variables in the tables of a section of the page for operations."""
+    page = (DOCS / "operations.md").read_text(encoding="utf-8")
+    _, section = page.split(f"\n## {title}\n")
+    rows = re.findall(r"^\| (`[A-Z_`, ]+`) \|", section.split("\n## ")[0], re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"[A-Z_]+", row)}
 
 
 def command_lines() -> Iterator[tuple[str, str]]:
