@@ -40,7 +40,7 @@ CSV_TIME = "%Y-%m-%dT%H:%M:%SZ"
 @symbol_option
 @interval_option
 @start_option()
-@end_option()
+@end_option(left_out="all there is")
 @click.option("--format", "kind", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True, help="Kind.")
 @click.option(
     *("-o", "--output"),
