@@ -19,6 +19,10 @@ CANDLE_SCHEMA = pl.Schema(
 )
 
 
+# Of the table's column: a number of trades above it is unknown, as one that the source does not count.
+HIGHEST_COUNT = 2**31 - 1
+
+
 def open_time(time: pl.Expr, interval: Interval) -> pl.Expr:
     """Return the open time of the candle that holds each instant.
 
@@ -51,7 +55,7 @@ def resample(minutes: pl.DataFrame, interval: Interval) -> pl.DataFrame:
 
     Returns:
         Candles in ``CANDLE_SCHEMA``, ascending. Prices are copies, exact; ``volume`` is a float sum in ascending order;
-        ``trades`` is null where a minute's is.
+        ``trades`` is null where a minute's is, and where the sum does not fit.
     """
     traded = pl.col("volume") > 0
     return (
@@ -61,7 +65,7 @@ def resample(minutes: pl.DataFrame, interval: Interval) -> pl.DataFrame:
             open_time(pl.col("time"), interval).set_sorted().alias("candle"),
             # Counted before they are grouped: groups with nulls in them would take eight times the memory.
             pl.col("trades").is_null().alias("uncounted"),
-            pl.col("trades").fill_null(0),
+            pl.col("trades").fill_null(0).cast(pl.Int64),
         )
         .group_by("candle", maintain_order=True)
         .agg(
@@ -76,7 +80,7 @@ def resample(minutes: pl.DataFrame, interval: Interval) -> pl.DataFrame:
             pl.len().cast(pl.Int32).alias("minutes"),
             pl.col("uncounted").any(),
         )
-        .with_columns(pl.when(~pl.col("uncounted")).then(pl.col("trades")))
+        .with_columns(pl.when(~pl.col("uncounted") & (pl.col("trades") <= HIGHEST_COUNT)).then(pl.col("trades")))
         .drop("uncounted")
         .rename({"candle": "time"})
         .sort("time")

@@ -43,6 +43,13 @@ def test_an_unknown_number_of_trades_stays_unknown():
     assert resample(minutes_frame(rows), FIVE)["trades"].to_list() == [5, None]
 
 
+def test_more_trades_than_the_column_holds_are_unknown():
+    """A number that ran over would be another one, below zero at that."""
+    rows = [minute(n, START) | {"trades": 2**30} for n in range(7)]
+    assert resample(minutes_frame(rows), FIVE)["trades"].to_list() == [None, None]
+    assert resample(minutes_frame(rows[:1]), FIVE)["trades"].to_list() == [2**30]
+
+
 def test_no_minutes_make_no_candles():
     """The schema is the same."""
     candles = resample(minutes_frame([]), FIVE)

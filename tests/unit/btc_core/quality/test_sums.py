@@ -64,6 +64,12 @@ def test_a_count_of_trades_where_the_source_has_none_is_found():
     assert len(judged(CANDLES, uncounted)) == CANDLES.height
 
 
+def test_a_count_of_trades_that_no_column_holds_is_none():
+    """More than that is unknown in the candles, and here."""
+    many = MINUTES.with_columns(trades=pl.lit(2**30, pl.Int32))
+    assert judged(resample(many, HOUR), many) == []
+
+
 def test_a_minute_that_came_after_the_run_began_is_the_next_run_s():
     """Its candle will be derived anew: nothing is said of it now."""
     assert judged(changed("close", 7), fresh=times(61)) == []
