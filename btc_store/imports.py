@@ -17,8 +17,9 @@ from typing import NoReturn
 import polars as pl
 
 from btc_core.errors import ImportFileError, InputError, TimeError
-from btc_core.model.candle import State
+from btc_core.model.candle import MOST_TRADES, MOST_VOLUME, TOO_FINE, TOO_HIGH, TOO_MUCH, State
 from btc_core.model.timerange import EPOCH, MINUTE, format_time, parse_time
+from btc_core.ticks import is_fine, is_high
 from btc_store.frames import Frames
 
 EXCHANGE_SAID = "stored from the exchange"
@@ -36,7 +37,6 @@ _ARCHIVE_NAMES = {"open_time": "time", "count": "trades"}
 _EXPECTED = "time, open, high, low, close, volume, and trades where they are counted"
 _TIME = pl.Datetime("us", "UTC")
 _LAST_TIME = datetime(9999, 1, 1, tzinfo=UTC)
-_MAX_TRADES = 2**31 - 1
 _DATE_PART = re.compile(r"(?<![0-9])(?:19|20)[0-9]{2}(?:[0-9]{2}){0,2}(?![0-9])")
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,59}")
 # So many candles at equal distances of more than a minute are not minutes with gaps.
@@ -333,8 +333,10 @@ def _trades(table: _Table) -> pl.Series:
         return pl.Series("trades", [None] * found.len(), dtype=pl.Int32)
     known = _Table(table.path, table.place, table.cells.filter(~is_empty))
     numbers = _numbers(known, "trades")
-    is_count = (numbers >= 0) & (numbers <= _MAX_TRADES) & (numbers.floor() == numbers)
-    _refuse_unread(known, known.cells["trades"], numbers.set(~is_count, None), "a number of trades")
+    is_count = (numbers >= 0) & (numbers <= MOST_TRADES) & (numbers.floor() == numbers)
+    _refuse_unread(
+        known, known.cells["trades"], numbers.set(~is_count, None), f"a number of trades up to {MOST_TRADES:,}"
+    )
     return (
         table.cells.select("row")
         .join(known.cells.select("row", trades=numbers.cast(pl.Int32)), on="row", how="left", maintain_order="left")
@@ -363,10 +365,13 @@ def _refuse_contradictions(table: _Table, candles: pl.DataFrame) -> None:
     faults = {
         "the time is not the start of a minute": pl.col("time") != pl.col("time").dt.truncate("1m"),
         "a price is not a positive finite number": ~pl.all_horizontal(p.is_finite() & (p > 0) for p in prices),
+        TOO_HIGH: pl.any_horizontal(is_high(p) for p in prices),
+        TOO_FINE: pl.any_horizontal(is_fine(p) for p in prices),
         "high is below low": pl.col("high") < pl.col("low"),
         "high is below open or close": pl.col("high") < top,
         "low is above open or close": pl.col("low") > bottom,
         "the volume is not a finite number of at least 0": ~(pl.col("volume").is_finite() & (pl.col("volume") >= 0)),
+        TOO_MUCH: pl.col("volume") > MOST_VOLUME,
     }
     fault = pl.coalesce(pl.when(is_bad).then(pl.lit(reason)) for reason, is_bad in faults.items())
     bad = candles.with_columns(fault=fault).filter(pl.col("fault").is_not_null())

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btc_core.errors import ImportFileError, InputError
+from btc_core.model.candle import TOO_FINE, TOO_HIGH, TOO_MUCH
 from btc_store.imports import check_source_name, read_candle_file, source_name
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -286,6 +287,9 @@ def test_whole_number_after_iso_times(written):
     [
         ("00:01:30Z,101,101,100,100.5,2,3", "the time is not the start of a minute"),
         ("00:01:00.5Z,101,101,100,100.5,2,3", "the time is not the start of a minute"),
+        ("00:01:00Z,101,100000000000,100,100.5,2,3", TOO_HIGH),
+        ("00:01:00Z,101,101,0.000000014,100.5,2,3", TOO_FINE),
+        ("00:01:00Z,101,101,100,100.5,1.5e308,3", TOO_MUCH),
         ("00:01:00Z,NaN,101,100,100.5,2,3", "a price is not a positive finite number"),
         ("00:01:00Z,101,inf,100,100.5,2,3", "a price is not a positive finite number"),
         ("00:01:00Z,101,101,0,100.5,2,3", "a price is not a positive finite number"),
