@@ -35,6 +35,7 @@ _ARCHIVE = (
 )
 _ARCHIVE_NAMES = {"open_time": "time", "count": "trades"}
 _EXPECTED = "time, open, high, low, close, volume, and trades where they are counted"
+TIMES = "ISO 8601 or whole seconds, ms, µs or ns since 1970"
 _TIME = pl.Datetime("us", "UTC")
 _LAST_TIME = datetime(9999, 1, 1, tzinfo=UTC)
 _DATE_PART = re.compile(r"(?<![0-9])(?:19|20)[0-9]{2}(?:[0-9]{2}){0,2}(?![0-9])")
@@ -261,31 +262,43 @@ def _split(table: _Table, names: list[str]) -> _Table:
 def _times(table: _Table) -> pl.Series:
     """Return the open times; refuses the file for one that cannot be read."""
     found = table.cells["time"]
+    times = read_times(found)
+    if times is None:
+        raise _refusal(
+            table.path, f"expected times in column 'time', found {found.dtype}. Write ISO 8601 or whole milliseconds"
+        )
+    _refuse_unread(table, found, times, f"a time in {TIMES}")
+    return times
+
+
+def read_times(found: pl.Series) -> pl.Series | None:
+    """Return the instants that a column of a file means, null where one cannot be read; None where it holds no times.
+
+    A float is a time where it is whole: pandas makes floats of numbers beside a gap.
+    """
     if isinstance(found.dtype, pl.Datetime):
         times = (found.dt.replace_time_zone("UTC") if found.dtype.time_zone is None else found).cast(
             _TIME, strict=False
         )
     elif found.dtype.is_integer():
-        times = from_epoch(found)
+        times = _from_epoch(found)
+    elif found.dtype == pl.Float64:
+        times = _from_epoch(found.set(found.floor() != found, None))
     elif found.dtype == pl.String and _is_whole_number(found):
-        times = from_epoch(found.cast(pl.Int64, strict=False))
+        times = _from_epoch(found.str.replace(r"\.0*$", ""))
     elif found.dtype == pl.String:
         times = pl.Series("time", [_instant(text) for text in found], dtype=_TIME)
     else:
-        raise _refusal(
-            table.path, f"expected times in column 'time', found {found.dtype}. Write ISO 8601 or whole milliseconds"
-        )
-    times = times.set(~times.is_between(EPOCH, _LAST_TIME), None)
-    _refuse_unread(table, found, times, "a time in ISO 8601 or whole seconds, ms, µs or ns since 1970")
-    return times
+        return None
+    return times.set(~times.is_between(EPOCH, _LAST_TIME), None)
 
 
 def _is_whole_number(texts: pl.Series) -> bool:
     first = texts.drop_nulls().head(1)
-    return first.len() > 0 and bool(first.str.contains("^[0-9]+$")[0])
+    return first.len() > 0 and bool(first.str.contains(r"^[0-9]+(\.0*)?$")[0])
 
 
-def from_epoch(numbers: pl.Series) -> pl.Series:
+def _from_epoch(numbers: pl.Series) -> pl.Series:
     """Return the instants that whole numbers since 1970 mean; null before 1973, where units cannot be told apart.
 
     From 1973 to 5138 a number's size says its unit. What is finer than a microsecond is dropped.

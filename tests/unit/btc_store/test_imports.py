@@ -252,10 +252,23 @@ def test_parquet_column_that_holds_no_numbers(tmp_path):
 
 
 def test_parquet_column_that_holds_no_times(tmp_path):
-    """Fractions are not times: nobody says of what."""
+    """Fractions are not times: nobody says of what. Floats of 32 bits hold no second of this century exactly."""
     path = tmp_path / "a.parquet"
-    EXPECTED.with_columns(time=pl.lit(1.5)).write_parquet(path)
-    assert "expected times in column 'time', found Float64" in refusal_of(path)
+    EXPECTED.with_columns(time=pl.lit(1735689600.5)).write_parquet(path)
+    assert "row 1: expected a time in ISO 8601 or whole seconds" in refusal_of(path)
+    EXPECTED.with_columns(time=pl.lit(1735689600, pl.Float32)).write_parquet(path)
+    assert "expected times in column 'time', found Float32" in refusal_of(path)
+
+
+@pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9], ids=["s", "ms", "us", "ns"])
+def test_whole_numbers_may_be_floats(written, tmp_path, unit):
+    """Pandas makes floats of a column of numbers beside a gap."""
+    times = [(START + i * MINUTE).timestamp() * unit for i in range(3)]
+    rows = [f"{time:.1f},{row.partition(',')[2]}" for time, row in zip(times, ROWS, strict=True)]
+    assert read_candle_file(written(csv_text(*rows)), "BTC").equals(EXPECTED)
+    path = tmp_path / "a.parquet"
+    EXPECTED.with_columns(time=pl.Series(times)).write_parquet(path)
+    assert read_candle_file(path, "BTC").equals(EXPECTED)
 
 
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])
