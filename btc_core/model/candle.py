@@ -86,7 +86,7 @@ def _price_fault(candle: Candle) -> str | None:
     prices = (candle.open, candle.high, candle.low, candle.close)
     if not all(math.isfinite(price) and price > 0 for price in prices):
         return "a price is not a positive finite number"
-    if not all(price < PRICE_LIMIT for price in prices):
+    if max(prices) >= PRICE_LIMIT:
         return TOO_HIGH
     if not all(_is_whole(price * TICKS_PER_UNIT) for price in prices):
         return TOO_FINE

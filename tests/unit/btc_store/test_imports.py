@@ -322,6 +322,14 @@ def test_row_that_contradicts_itself(written, values, reason):
     assert "more rows" not in text
 
 
+def test_trades_that_no_minute_has(written):
+    """As many as the busiest minute on record are taken, a million and one are not."""
+    busy, absurd = ROWS[0].replace(",12", ",55181"), ROWS[0].replace(",12", ",1000001")
+    assert read_candle_file(written(csv_text(busy)), "BTC")["trades"].to_list() == [55181]
+    text = refusal_of(written(csv_text(absurd)))
+    assert "line 2: expected a number of trades up to 1,000,000 in column 'trades', found '1000001'" in text
+
+
 def test_rows_that_contradict_themselves_are_counted(written):
     """The first is shown, the others are counted."""
     bad = "2025-01-01T00:01:00Z,101,99,100,100.5,2,3"
