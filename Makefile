@@ -17,10 +17,10 @@ help: ## say what there is
 install: $(STAMP) ## install everything into .venv, from the lock
 
 demo: $(STAMP) ## everything on a made-up market, without network; Ctrl-C stops it
-	@$(RUN) python -m demo
+	@$(RUN) python -m demo $(DEMO)
 
 up: $(STAMP) ## collect from Hyperliquid, with Dagster; data stay in .data
-	@$(RUN) python -m demo --mainnet
+	@$(RUN) python -m demo --mainnet $(UP)
 
 test: $(STAMP) ## every test, on a real database
 	@$(RUN) pytest -n 3 --dist loadfile

@@ -127,4 +127,4 @@ async def _become_reader(connection: Any) -> None:
     if await connection.fetchval(statement("take_reader")):
         await connection.execute("SET ROLE btc_reader")
     else:
-        logger.warning("the role btc_reader cannot be taken: make it with btc db upgrade as the database's owner")
+        logger.warning("the role btc_reader cannot be taken: GRANT btc_reader to the user who signs in (operations.md)")

@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 # A part of the lake is a folder with this file in it; whoever writes a part writes it last.
 _MANIFEST = "manifest.json"
@@ -24,9 +25,28 @@ class Disk:
     written_at: float | None
 
 
+class Usage(NamedTuple):
+    """Bytes of a disk; free for us."""
+
+    total: int
+    free: int
+
+
 def folder_of(lake: str) -> Path | None:
     """Return the folder that a lake is in; None for an object store, and for no lake."""
     return Path(lake) if lake and "://" not in lake else None
+
+
+def room_of(folder: Path) -> Usage:
+    """Return total and free bytes of the disk that a folder is on, or would be.
+
+    Raises:
+        OSError: If it cannot be looked at.
+    """
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    usage = shutil.disk_usage(folder)
+    return Usage(usage.total, usage.free)
 
 
 def look_at(folder: Path) -> Disk:
@@ -35,9 +55,6 @@ def look_at(folder: Path) -> Disk:
     Raises:
         OSError: If it cannot be looked at.
     """
-    place = folder
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    usage = shutil.disk_usage(place)
+    usage = room_of(folder)
     written = [file.stat().st_mtime for file in folder.rglob(_MANIFEST)]
     return Disk(usage.total, usage.free, len(written), max(written, default=None))

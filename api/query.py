@@ -100,12 +100,16 @@ def time_in(cursor: str) -> datetime:
     """Return the instant that a cursor names.
 
     Raises:
-        InputError: If it is none.
+        InputError: If it is none, or no row's.
     """
     try:
-        return parse_time(cursor)
+        time = parse_time(cursor)
     except TimeError:
         raise bad_cursor(cursor) from None
+    # No row is so late, and nothing comes after the last instant that there is.
+    if time >= FOREVER:
+        raise bad_cursor(cursor)
+    return time
 
 
 def bad_cursor(cursor: str) -> InputError:

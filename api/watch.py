@@ -7,6 +7,7 @@ and Dagster listen on no port. ``docs/monitoring.md`` lists the figures; bounded
 import asyncio
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from api.database import Database
+from api.disk import folder_of, room_of
 from btc_core.errors import DatabaseError
 from btc_core.model.interval import ONE_MINUTE, parse_interval
 from btc_store.settings import Settings
@@ -21,6 +23,8 @@ from btc_store.statements import statement
 
 # Two that look at the same time, or every second, ask the database once.
 MEMORY_SECONDS = 10.0
+# A network disk may hang.
+DISK_SECONDS = 2.0
 _STREAM = ("symbol", "interval")
 _ACCOUNT = ("strategy", "symbol", "interval")
 # What each figure is, and its labels.
@@ -43,6 +47,8 @@ FIGURES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "btc_dagster_daemon_age_seconds": ("Seconds since Dagster's daemon was last heard of.", ()),
     "btc_dagster_failed_runs_last_day": ("Runs of Dagster that failed in the last day.", ()),
     "btc_dagster_waiting_runs": ("Runs that Dagster has not started yet.", ()),
+    "btc_lake_disk_bytes": ("Size of the disk that the lake is on.", ()),
+    "btc_lake_disk_free_bytes": ("What is free of it for us.", ()),
 }
 
 
@@ -85,7 +91,7 @@ class Watch:
         self._asked_at = float("-inf")
 
     async def page(self) -> Page:
-        """Return the figures, at most ten seconds old. Where the database is away, that is the only one."""
+        """Return the figures, at most ten seconds old. Where the database is away, that is all it says of it."""
         async with self._turn:
             if time.monotonic() - self._asked_at >= MEMORY_SECONDS:
                 self._page = await self._ask()
@@ -97,6 +103,7 @@ class Watch:
         symbols = list(config.symbols)
         pairs = [(name, label) for name, entry in config.strategies.items() for label in entry.intervals]
         page = Page()
+        await self._look_at_disk(page)
         try:
             async with self._database.acquire() as connection:
                 candles = await connection.fetch(
@@ -124,6 +131,16 @@ class Watch:
             page.add(row["name"], tuple(row["labels"]), row["value"])
         await self._ask_of_dagster(page)
         return page
+
+    async def _look_at_disk(self, page: Page) -> None:
+        """Add the room on the disk of the lake; nothing of an object store, or of a disk that does not answer."""
+        folder = folder_of(self._settings.lake)
+        if folder is None:
+            return
+        with suppress(OSError, TimeoutError):
+            usage = await asyncio.wait_for(asyncio.to_thread(room_of, folder), DISK_SECONDS)
+            page.add("btc_lake_disk_bytes", (), usage.total)
+            page.add("btc_lake_disk_free_bytes", (), usage.free)
 
     async def _ask_of_dagster(self, page: Page) -> None:
         """Add what may be known of Dagster; where it has never run, or the reader may not ask, nothing."""

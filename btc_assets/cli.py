@@ -40,6 +40,7 @@ import click
 
 from btc_assets.commands.options import debug_option
 from btc_core.errors import BtcError, ConfigError, ImportFileError, InputError, UnknownNameError
+from btc_core.version import VERSION
 
 # Name and summary; the file is imported when the command is used. In the order in which they are first needed.
 COMMANDS = {
@@ -155,7 +156,7 @@ def sentence(error: Exception) -> str:
 
 @click.group(name="btc", cls=LazyGroup, epilog="\b\nExample:\n  btc import BTCUSDT-1m-2021.parquet --symbol BTC")
 @debug_option
-@click.version_option(package_name="btc-data")
+@click.version_option(VERSION)
 def main() -> None:
     """Candles, indicators, decisions and backtests. Every command has its own --help."""
 

@@ -135,7 +135,7 @@ class CollectorConfig(_Section, frozen=True):
     record_frames: bool = False
     record_days: float = 7
     pool_min: int = 2
-    pool_max: int = 20
+    pool_max: int = 5
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:

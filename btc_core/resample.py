@@ -21,8 +21,8 @@ CANDLE_SCHEMA = pl.Schema(
 )
 
 
-# An integer of four bytes, as in the table.
-_MOST_TRADES = 2**31 - 1
+# Of the table's column: a number of trades above it is unknown, as one that the source does not count.
+HIGHEST_COUNT = 2**31 - 1
 
 
 def open_time(time: pl.Expr, interval: Interval) -> pl.Expr:
@@ -57,10 +57,10 @@ def resample(minutes: pl.DataFrame, interval: Interval) -> pl.DataFrame:
 
     Returns:
         Candles in ``CANDLE_SCHEMA``, ascending. Prices are copies, exact; ``volume`` is a float sum in ascending order;
-        ``trades`` is null where a minute's is.
+        ``trades`` is null where a minute's is, and where the sum does not fit.
 
     Raises:
-        DataError: If the volumes or the trades of a candle's minutes are too much for a candle.
+        DataError: If the volume of a candle is no finite number.
     """
     traded = pl.col("volume") > 0
     candles = (
@@ -70,7 +70,6 @@ def resample(minutes: pl.DataFrame, interval: Interval) -> pl.DataFrame:
             open_time(pl.col("time"), interval).set_sorted().alias("candle"),
             # Counted before they are grouped: groups with nulls in them would take eight times the memory.
             pl.col("trades").is_null().alias("uncounted"),
-            # The engine's sum of small integers wraps.
             pl.col("trades").fill_null(0).cast(pl.Int64),
         )
         .group_by("candle", maintain_order=True)
@@ -86,24 +85,20 @@ def resample(minutes: pl.DataFrame, interval: Interval) -> pl.DataFrame:
             pl.len().cast(pl.Int32).alias("minutes"),
             pl.col("uncounted").any(),
         )
-        .with_columns(pl.when(~pl.col("uncounted")).then(pl.col("trades")))
+        .with_columns(pl.when(~pl.col("uncounted") & (pl.col("trades") <= HIGHEST_COUNT)).then(pl.col("trades")))
         .drop("uncounted")
         .rename({"candle": "time"})
         .sort("time")
         .collect()
+        .cast(CANDLE_SCHEMA)
     )
-    _refuse_too_much(candles, interval)
-    return candles.cast(CANDLE_SCHEMA)
-
-
-def _refuse_too_much(candles: pl.DataFrame, interval: Interval) -> None:
-    too_much = candles.filter((pl.col("trades") > _MOST_TRADES) | ~pl.col("volume").is_finite())
-    if too_much.height:
-        time, volume, trades = too_much.select("time", "volume", "trades").row(0)
+    boundless = candles.filter(~pl.col("volume").is_finite())["time"]
+    if boundless.len():
         raise DataError(
-            f"the minutes of the {interval} candle at {format_time(time)} have a volume of {volume:g} in {trades} "
-            f"trades: expected a finite sum, and at most {_MOST_TRADES} trades. Correct the minute that is wrong"
+            f"the volumes of the minutes of the {interval} candle at {format_time(boundless[0])} have no finite sum: "
+            "correct the minute that is wrong"
         )
+    return candles
 
 
 def expected_minutes(time: pl.Expr, interval: Interval) -> pl.Expr:

@@ -2,9 +2,9 @@
 
 import polars as pl
 
-# The finest price step of the exchanges in use is 1e-8. Below 2**25 (3.3e7) a float and its product with 1e8 are both
-# off by less than a quarter of a tick, so that rounding leads back to the tick.
-TICKS_PER_UNIT = 100_000_000
+from btc_core.errors import DataError
+from btc_core.model.candle import MOST_OFF, PRICE_LIMIT, TICKS_PER_UNIT
+from btc_core.model.timerange import format_time
 
 # The closes in ticks, and their sums over all candles up to each and before it: columns that are made of the close.
 _TICKS, _SUM, _BEFORE = "close.ticks", "close.ticks.sum", "close.ticks.before"
@@ -16,10 +16,28 @@ def price_ticks(price: pl.Expr) -> pl.Expr:
     return (price * TICKS_PER_UNIT).round().cast(pl.Int64)
 
 
+def is_high(price: pl.Expr) -> pl.Expr:
+    """Return whether prices are so high that sums of their ticks could run over."""
+    return price >= PRICE_LIMIT
+
+
+def is_fine(price: pl.Expr) -> pl.Expr:
+    """Return whether prices have finer steps than a tick, so that the nearest one would be another price."""
+    ticks = price * TICKS_PER_UNIT
+    return (ticks - ticks.round()).abs() > ticks * MOST_OFF
+
+
 def with_ticks(candles: pl.DataFrame) -> pl.DataFrame:
-    """Return candles with what ``ticks_of_last`` reads; as they are if they have it."""
+    """Return candles with what ``ticks_of_last`` reads; as they are if they have it.
+
+    Raises:
+        DataError: If a close cannot be counted in ticks. The way in refuses such a minute; a lake may hold older ones.
+    """
     if _BEFORE in candles.columns:
         return candles
+    wrong = candles.filter(is_high(pl.col("close")) | is_fine(pl.col("close")))
+    if wrong.height:
+        raise _uncountable(wrong)
     ticks = candles.select(price_ticks(pl.col("close")).alias(_TICKS)).to_series()
     total = ticks.cum_sum()
     return candles.with_columns(ticks, total.alias(_SUM), (total - ticks).alias(_BEFORE))
@@ -32,3 +50,11 @@ def ticks_of_last(period: int) -> tuple[pl.Expr, pl.Expr]:
     begins and however far the sums have run over.
     """
     return pl.col(_TICKS), pl.col(_SUM) - pl.col(_BEFORE).shift(period - 1)
+
+
+def _uncountable(wrong: pl.DataFrame) -> DataError:
+    place = f"the candle of {format_time(wrong['time'][0])}" if "time" in wrong.columns else "one of its closes"
+    return DataError(
+        f"expected closes below {PRICE_LIMIT:,} in steps of {1 / TICKS_PER_UNIT:.8f}, found {place} at "
+        f"{wrong['close'][0]}. Correct its minutes, or store the symbol in another unit (thousands)"
+    )

@@ -6,7 +6,8 @@ a float is a whole number of them.
 
 import polars as pl
 
-from btc_core.ticks import TICKS_PER_UNIT, price_ticks
+from btc_core.model.candle import TICKS_PER_UNIT
+from btc_core.ticks import price_ticks
 
 # A float from 2**-47 (7e-15) on is a whole number of these units, a smaller one is rounded to them; sums of 2,500
 # numbers below 2**15 fit into 128 bits.

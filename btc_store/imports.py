@@ -17,8 +17,9 @@ from typing import NoReturn
 import polars as pl
 
 from btc_core.errors import ImportFileError, InputError, TimeError
-from btc_core.model.candle import State
+from btc_core.model.candle import MOST_TRADES, MOST_VOLUME, TOO_FINE, TOO_HIGH, TOO_MUCH, State
 from btc_core.model.timerange import EPOCH, MINUTE, format_time, parse_time
+from btc_core.ticks import is_fine, is_high
 from btc_store.frames import Frames
 
 EXCHANGE_SAID = "stored from the exchange"
@@ -34,9 +35,9 @@ _ARCHIVE = (
 )
 _ARCHIVE_NAMES = {"open_time": "time", "count": "trades"}
 _EXPECTED = "time, open, high, low, close, volume, and trades where they are counted"
+TIMES = "ISO 8601 or whole seconds, ms, µs or ns since 1970"
 _TIME = pl.Datetime("us", "UTC")
 _LAST_TIME = datetime(9999, 1, 1, tzinfo=UTC)
-_MAX_TRADES = 2**31 - 1
 _DATE_PART = re.compile(r"(?<![0-9])(?:19|20)[0-9]{2}(?:[0-9]{2}){0,2}(?![0-9])")
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,59}")
 # So many candles at equal distances of more than a minute are not minutes with gaps.
@@ -261,31 +262,43 @@ def _split(table: _Table, names: list[str]) -> _Table:
 def _times(table: _Table) -> pl.Series:
     """Return the open times; refuses the file for one that cannot be read."""
     found = table.cells["time"]
+    times = read_times(found)
+    if times is None:
+        raise _refusal(
+            table.path, f"expected times in column 'time', found {found.dtype}. Write ISO 8601 or whole milliseconds"
+        )
+    _refuse_unread(table, found, times, f"a time in {TIMES}")
+    return times
+
+
+def read_times(found: pl.Series) -> pl.Series | None:
+    """Return the instants that a column of a file means, null where one cannot be read; None where it holds no times.
+
+    A float is a time where it is whole: pandas makes floats of numbers beside a gap.
+    """
     if isinstance(found.dtype, pl.Datetime):
         times = (found.dt.replace_time_zone("UTC") if found.dtype.time_zone is None else found).cast(
             _TIME, strict=False
         )
     elif found.dtype.is_integer():
-        times = from_epoch(found)
+        times = _from_epoch(found)
+    elif found.dtype == pl.Float64:
+        times = _from_epoch(found.set(found.floor() != found, None))
     elif found.dtype == pl.String and _is_whole_number(found):
-        times = from_epoch(found.cast(pl.Int64, strict=False))
+        times = _from_epoch(found.str.replace(r"\.0*$", ""))
     elif found.dtype == pl.String:
         times = pl.Series("time", [_instant(text) for text in found], dtype=_TIME)
     else:
-        raise _refusal(
-            table.path, f"expected times in column 'time', found {found.dtype}. Write ISO 8601 or whole milliseconds"
-        )
-    times = times.set(~times.is_between(EPOCH, _LAST_TIME), None)
-    _refuse_unread(table, found, times, "a time in ISO 8601 or whole seconds, ms, µs or ns since 1970")
-    return times
+        return None
+    return times.set(~times.is_between(EPOCH, _LAST_TIME), None)
 
 
 def _is_whole_number(texts: pl.Series) -> bool:
     first = texts.drop_nulls().head(1)
-    return first.len() > 0 and bool(first.str.contains("^[0-9]+$")[0])
+    return first.len() > 0 and bool(first.str.contains(r"^[0-9]+(\.0*)?$")[0])
 
 
-def from_epoch(numbers: pl.Series) -> pl.Series:
+def _from_epoch(numbers: pl.Series) -> pl.Series:
     """Return the instants that whole numbers since 1970 mean; null before 1973, where units cannot be told apart.
 
     From 1973 to 5138 a number's size says its unit. What is finer than a microsecond is dropped.
@@ -333,8 +346,10 @@ def _trades(table: _Table) -> pl.Series:
         return pl.Series("trades", [None] * found.len(), dtype=pl.Int32)
     known = _Table(table.path, table.place, table.cells.filter(~is_empty))
     numbers = _numbers(known, "trades")
-    is_count = (numbers >= 0) & (numbers <= _MAX_TRADES) & (numbers.floor() == numbers)
-    _refuse_unread(known, known.cells["trades"], numbers.set(~is_count, None), "a number of trades")
+    is_count = (numbers >= 0) & (numbers <= MOST_TRADES) & (numbers.floor() == numbers)
+    _refuse_unread(
+        known, known.cells["trades"], numbers.set(~is_count, None), f"a number of trades up to {MOST_TRADES:,}"
+    )
     return (
         table.cells.select("row")
         .join(known.cells.select("row", trades=numbers.cast(pl.Int32)), on="row", how="left", maintain_order="left")
@@ -363,10 +378,13 @@ def _refuse_contradictions(table: _Table, candles: pl.DataFrame) -> None:
     faults = {
         "the time is not the start of a minute": pl.col("time") != pl.col("time").dt.truncate("1m"),
         "a price is not a positive finite number": ~pl.all_horizontal(p.is_finite() & (p > 0) for p in prices),
+        TOO_HIGH: pl.any_horizontal(is_high(p) for p in prices),
+        TOO_FINE: pl.any_horizontal(is_fine(p) for p in prices),
         "high is below low": pl.col("high") < pl.col("low"),
         "high is below open or close": pl.col("high") < top,
         "low is above open or close": pl.col("low") > bottom,
         "the volume is not a finite number of at least 0": ~(pl.col("volume").is_finite() & (pl.col("volume") >= 0)),
+        TOO_MUCH: pl.col("volume") > MOST_VOLUME,
     }
     fault = pl.coalesce(pl.when(is_bad).then(pl.lit(reason)) for reason, is_bad in faults.items())
     bad = candles.with_columns(fault=fault).filter(pl.col("fault").is_not_null())

@@ -12,8 +12,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# How long a statement that was cancelled has to end before it is cancelled again: a cancellation may come between two
-# statements, and do nothing.
+# A wait without an end is not always woken: Polars puts its own handler before Python's, after which the system begins
+# the wait again. And a statement that was cancelled has so long to end before it is cancelled again: a cancellation may
+# come between two statements, and do nothing.
 _SECONDS = 0.05
 
 
@@ -29,11 +30,13 @@ def interruptible(work: Callable[[], T], cancel: Callable[[], None]) -> T:
     done: Future[T] = Future()
     try:
         threading.Thread(target=_do, args=(work, done), daemon=True).start()
-        return done.result()
+        while not done.done():
+            wait((done,), _SECONDS)
     except BaseException:
         if not done.cancel():
             _end(done, cancel)
         raise
+    return done.result()
 
 
 def _do(work: Callable[[], T], done: Future[T]) -> None:

@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
-from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import msgspec
 import polars as pl
 
 from btc_core.errors import LakeError
+from btc_core.version import VERSION
 from btc_store.lake_places import Place, open_place, parent
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     tables: dict[str, StoredTable]
     written_at: datetime
-    program: str = msgspec.field(default_factory=lambda: version("btc-data"))
+    program: str = VERSION
 
     @property
     def folder(self) -> str:

@@ -44,7 +44,7 @@ QUARANTINES = {
     "misaligned": "start of a minute|59999",
     "interval": "interval",
     "ambiguous": "different rows",
-    "volume": "volume",
+    "volume": "volume|number of trades",
     "price": "price|open, high, low",
     "malformed": "",
 }

@@ -43,10 +43,13 @@ def open_plan(options: argparse.Namespace) -> Iterator[Plan]:
         ConfigError: If the settings cannot be used, or a port is taken.
         InputError: If options contradict each other.
     """
-    check_port(options.dagster_port, wanted_for="Dagster's web page", way_out="choose another with --dagster-port")
+    make = "make up UP" if options.mainnet else "make demo DEMO"
+    way_out = f'choose another with --dagster-port ({make}="--dagster-port 3001")'
+    check_port(options.dagster_port, wanted_for="Dagster's web page", way_out=way_out)
     settings = load_settings()
     options.api_port = options.api_port or settings.api_port
-    check_port(options.api_port, wanted_for="the dashboard", way_out="choose another with --api-port or API_PORT")
+    way_out = f'choose another with API_PORT or --api-port ({make}="--api-port 8001")'
+    check_port(options.api_port, wanted_for="the dashboard", way_out=way_out)
     if options.mainnet:
         if options.once or options.database_url:
             raise InputError("--once and --database-url are for the demo: leave them out, or leave --mainnet out")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--symbol", type=SYMBOL, help="Of this symbol alone; by default of all that are stored.")
 @month_option
 @start_option()
-@end_option()
+@end_option(left_out="all there is")
 @lake_option
 @click.option("--verify", "is_verified", is_flag=True, help="Read what the lake has; write anew what is damaged.")
 @click.option("--replace", "is_replaced", is_flag=True, help="Write months too of which the lake has more rows.")

@@ -1,8 +1,7 @@
 """``btc backtest``: what a strategy would have earned, by the code that decides live."""
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from btc_assets.commands.options import (
     start_option,
     symbol_option,
 )
-from btc_assets.commands.output import answer, progress, table
+from btc_assets.commands.output import Place, answer, place_of, progress, table
 from btc_assets.decisions import completeness_of
 from btc_assets.report.page import Market, page
 from btc_core.errors import DataError, InputError
@@ -129,24 +128,23 @@ def whole_file(path: Path | None) -> Iterator[Callable[[str], None]]:
     if path is None:
         yield lambda _text: None
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        temporary.touch()
+        place = place_of(path)
+        place.draft.touch()
     except OSError as error:
         raise InputError(
             f"--report {path}: expected a place where a file can be written, found {error.strerror or error}"
         ) from error
     try:
-        yield lambda text: _put(text, temporary, path)
+        yield lambda text: _put(text, place, path)
     finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        place.clear()
 
 
-def _put(text: str, temporary: Path, path: Path) -> None:
+def _put(text: str, place: Place, path: Path) -> None:
     try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        place.draft.write_text(text, encoding="utf-8")
+        place.settle()
     except OSError as error:
         raise DataError(
             f"--report {path} cannot be written: {error.strerror or error}. Choose another place"

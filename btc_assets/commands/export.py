@@ -1,7 +1,5 @@
 """``btc export``: stored candles into a file that other programs read, and ``btc import`` too."""
 
-import os
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +17,7 @@ from btc_assets.commands.options import (
     start_option,
     symbol_option,
 )
-from btc_assets.commands.output import answer
+from btc_assets.commands.output import Place, answer, place_of
 from btc_core.config import Config
 from btc_core.errors import DataError, InputError, UnknownNameError
 from btc_core.model.interval import Interval
@@ -40,7 +38,7 @@ CSV_TIME = "%Y-%m-%dT%H:%M:%SZ"
 @symbol_option
 @interval_option
 @start_option()
-@end_option()
+@end_option(left_out="all there is")
 @click.option("--format", "kind", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True, help="Kind.")
 @click.option(
     *("-o", "--output"),
@@ -105,19 +103,20 @@ def _nothing(config: Config, symbol: str, interval: Interval) -> DataError | Unk
 
 
 def _write(candles: "pl.DataFrame", kind: str, output: Path) -> None:
-    """Write the whole file beside its place, then put it there."""
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.part")
+    """Write the whole file beside its place, then put it there; what is no regular file is written into."""
+    place: Place | None = None
     try:
+        place = place_of(output)
         if kind == "csv":
-            candles.write_csv(temporary, datetime_format=CSV_TIME)
+            candles.write_csv(place.draft, datetime_format=CSV_TIME)
         else:
-            candles.write_parquet(temporary)
-        temporary.replace(output)
+            candles.write_parquet(place.draft)
+        place.settle()
     except OSError as error:
         raise DataError(f"{output} cannot be written: {error.strerror or error}. Choose another place") from error
     finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        if place is not None:
+            place.clear()
 
 
 COMMAND = export

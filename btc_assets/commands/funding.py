@@ -13,7 +13,7 @@ from btc_core.errors import DataError, ImportFileError, InputError
 from btc_core.model.timerange import TimeRange, format_time
 from btc_store.frames import Frames, open_frames
 from btc_store.funding import SCHEMA, edges_of_funding, store_funding
-from btc_store.imports import check_source_name, from_epoch
+from btc_store.imports import TIMES, check_source_name, read_times
 from btc_store.settings import Settings
 from resources.exchange_funding import ExchangeFunding
 
@@ -87,22 +87,29 @@ def read_rates(file: Path) -> pl.DataFrame:
     rate = next((name for name in _RATES if name in frame.columns), None)
     if rate is None or "time" not in frame.columns:
         raise ImportFileError(f"{file}: expected the columns time and rate, found {', '.join(frame.columns)}")
-    if frame["time"].dtype.is_integer():
-        frame = frame.with_columns(from_epoch(frame["time"]))
     premium = pl.col("premium") if "premium" in frame.columns else pl.lit(None)
     try:
-        rates = frame.select(
-            pl.col("time").dt.convert_time_zone("UTC") if frame["time"].dtype == pl.Datetime else pl.col("time"),
-            pl.col(rate).alias("rate"),
-            premium.alias("premium"),
-        ).cast(SCHEMA)
+        rates = frame.select(_times(file, frame["time"]), pl.col(rate).alias("rate"), premium.alias("premium"))
+        rates = rates.cast(SCHEMA)
     except pl.exceptions.PolarsError as error:
-        raise ImportFileError(f"{file}: expected times and numbers, found {str(error).splitlines()[0]}") from None
-    is_good = pl.col("time").is_not_null() & pl.col("rate").is_between(-1, 1, closed="none")
+        raise ImportFileError(f"{file}: expected numbers, found {str(error).splitlines()[0]}") from None
+    is_good = pl.col("rate").is_between(-1, 1, closed="none")
     wrong = rates.filter(is_good.not_() | is_good.is_null())
     if wrong.height:
         raise ImportFileError(f"{file}: expected a rate between -1 and 1 for each time, found {wrong.row(0)}")
     return rates.sort("time")
+
+
+def _times(file: Path, found: pl.Series) -> pl.Series:
+    """Return the instants of a column, by the rule of candle files; a day is its midnight."""
+    times = read_times(found.cast(pl.Datetime("us")) if found.dtype == pl.Date else found)
+    if times is None:
+        raise ImportFileError(f"{file}: expected times in {TIMES}, found {found.dtype}")
+    if times.null_count():
+        cell = found.filter(times.is_null()).to_physical()[0]
+        shown = "nothing" if cell is None else repr(cell)[:80] if isinstance(cell, str) else cell
+        raise ImportFileError(f"{file}: expected times in {TIMES}, found {shown}")
+    return times
 
 
 def _stored(frames: Frames, symbol: str) -> tuple[str, str] | None:

@@ -20,7 +20,7 @@ from btc_store.settings import Settings
 @command(example="btc gaps --symbol BTC\nbtc gaps --symbol BTC --start 2021-04-01 --end 2021-05-01 --json")
 @symbol_option
 @start_option()
-@end_option()
+@end_option(left_out="all there is")
 @json_option
 @pass_settings
 def gaps(settings: Settings, *, symbol: str, start: datetime | None, end: datetime | None, as_json: bool) -> None:

@@ -157,10 +157,10 @@ def start_option(*, required: bool = False) -> Callable[[Function], Function]:
     )
 
 
-def end_option(*, required: bool = False) -> Callable[[Function], Function]:
-    """Return the option ``--end``, first instant after a range."""
+def end_option(*, left_out: str = "now") -> Callable[[Function], Function]:
+    """Return the option ``--end``, first instant after a range; ``left_out`` says what counts without it."""
     return click.option(
-        "--end", type=TIME, required=required, help="First instant after the range; 2021-05-01 is its midnight."
+        "--end", type=TIME, help=f"First instant after the range; 2021-05-01 is its midnight. Left out: {left_out}."
     )
 
 

@@ -1,9 +1,12 @@
-"""What the commands print alike: a table or a JSON object on standard output, progress on standard error."""
+"""What the commands give alike: a table or a JSON object on standard output, progress on standard error, a file."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,6 +16,41 @@ from btc_core.model.timerange import format_time
 from btc_core.parameters import Number, Parameter
 
 Cell = str | int | float | datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a file is written, and where it stands when it is complete.
+
+    What is no regular file (a pipe, a terminal, ``/dev/null``) is written into: both are the same then.
+    """
+
+    draft: Path
+    final: Path
+
+    def settle(self) -> None:
+        """Put the complete file into its place."""
+        if self.draft != self.final:
+            self.draft.replace(self.final)
+
+    def clear(self) -> None:
+        """Leave nothing that is not complete."""
+        if self.draft != self.final:
+            with suppress(OSError):
+                self.draft.unlink(missing_ok=True)
+
+
+def place_of(path: Path) -> Place:
+    """Return the place of a file that a person named: where a symbolic link leads, which stays one.
+
+    Raises:
+        OSError: If nobody may look there.
+    """
+    if path.exists() and not path.is_file():
+        return Place(path, path)
+    # Not `resolve`, which raises a RuntimeError where links lead to each other.
+    final = Path(os.path.realpath(path))
+    return Place(final.with_name(f".{final.name}.{os.getpid()}.part"), final)
 
 
 def answer(value: object, *, as_json: bool, text: str) -> None:

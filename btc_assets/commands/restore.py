@@ -35,7 +35,7 @@ _SHOWN = 3
 @click.option("--symbol", type=SYMBOL, help="Of this symbol alone; by default of all.")
 @month_option
 @start_option()
-@end_option()
+@end_option(left_out="all there is")
 @lake_option
 @click.option("--skip-damaged", "is_tolerant", is_flag=True, help="Restore the rest where something is damaged.")
 @json_option

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import polars as pl
 
 from btc_core.indicator import Indicator
+from btc_core.model.candle import TICKS_PER_UNIT
 from btc_core.parameters import Parameter, Parameters
-from btc_core.ticks import TICKS_PER_UNIT, ticks_of_last
+from btc_core.ticks import ticks_of_last
 
 
 def sma(*, period: int) -> pl.Expr:

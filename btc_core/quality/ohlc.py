@@ -3,8 +3,10 @@
 import polars as pl
 
 from btc_core.check import Check, Evidence, Source, Subject, Turn, findings
+from btc_core.model.candle import MOST_TRADES, MOST_VOLUME, TOO_FINE, TOO_HIGH, TOO_MANY, TOO_MUCH
 from btc_core.model.timerange import MINUTE
 from btc_core.parameters import Parameters
+from btc_core.ticks import is_fine, is_high
 
 
 def _find(evidence: Evidence, parameters: Parameters) -> pl.DataFrame:  # noqa: ARG001  # nothing to tune
@@ -13,10 +15,18 @@ def _find(evidence: Evidence, parameters: Parameters) -> pl.DataFrame:  # noqa: 
     reason = (
         pl.when(~pl.all_horizontal([(pl.col(name) > 0) & pl.col(name).is_finite() for name in prices]))
         .then(pl.lit("a price is not a positive finite number"))
+        .when(pl.any_horizontal([is_high(pl.col(name)) for name in prices]))
+        .then(pl.lit(TOO_HIGH))
+        .when(pl.any_horizontal([is_fine(pl.col(name)) for name in prices]))
+        .then(pl.lit(TOO_FINE))
         .when((low > pl.min_horizontal("open", "close")) | (pl.max_horizontal("open", "close") > high))
         .then(pl.lit("open, high, low and close contradict each other"))
         .when(~(volume.is_finite() & (volume >= 0)))
         .then(pl.lit("the volume is not a finite number of at least 0"))
+        .when(volume > MOST_VOLUME)
+        .then(pl.lit(TOO_MUCH))
+        .when(trades > MOST_TRADES)
+        .then(pl.lit(TOO_MANY))
         # Where trades are not counted (null) the comparison is null too, and nothing is said.
         .when((trades < 0) | ((trades == 0) != (volume == 0)))
         .then(pl.lit("volume and number of trades contradict each other"))
@@ -28,8 +38,8 @@ def _find(evidence: Evidence, parameters: Parameters) -> pl.DataFrame:  # noqa: 
 
 
 CHECK = Check(
-    description="Every minute is possible: low ≤ open and close ≤ high, prices above 0, and trades where there is "
-    "volume. The way in refuses what is not; this looks at what is stored, whoever wrote it.",
+    description="Every minute is possible: low ≤ open and close ≤ high, prices above 0 and countable, and trades where "
+    "there is volume. The way in refuses what is not; this looks at what is stored, whoever wrote it.",
     subject=Subject.MINUTES,
     sources=(Source.MINUTES,),
     find=_find,

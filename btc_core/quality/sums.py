@@ -56,10 +56,7 @@ def _find(evidence: Evidence, parameters: Parameters) -> pl.DataFrame:  # noqa: 
             low=pl.col("low").min(),
             close=pl.col("close").last(),
             volume=pl.col("volume").sum(),
-            # The engine's sum of small integers wraps.
-            trades=pl.when(pl.col("trades").is_null().any())
-            .then(None)
-            .otherwise(pl.col("trades").cast(pl.Int64).sum()),
+            trades=pl.when(pl.col("trades").is_not_null().all()).then(pl.col("trades").cast(pl.Int64).sum()),
             minutes=pl.len(),
         )
         .rename({"candle": "time"})
@@ -68,7 +65,9 @@ def _find(evidence: Evidence, parameters: Parameters) -> pl.DataFrame:  # noqa: 
     fresh = evidence[Source.WRITTEN_SINCE].select(open_time(pl.col("time"), interval)).unique()
     candles = evidence[Source.CANDLES].join(fresh, on="time", how="anti")
     rules = {**dict.fromkeys(PRICES, 0.0), "volume": SUM_TOLERANCE, "trades": 0.0, "minutes": 0.0}
-    wrong, text = pairs_that_differ(candles, made.cast({"trades": pl.Int64, "minutes": pl.Int32}), rules)
+    # Not strict: a sum that does not fit is unknown.
+    counted = made.cast({"trades": pl.Int32, "minutes": pl.Int32}, strict=False)
+    wrong, text = pairs_that_differ(candles, counted, rules)
     orphans = candles.join(made, on="time", how="anti").with_columns(orphan=pl.lit("none of its minutes is stored"))
     time = pl.col("time")
     known = {name: told.alias(name) for name, told in text.items()}

@@ -84,6 +84,23 @@ def test_from_nothing_to_a_decision_and_a_backtest(containers: Containers) -> No
     assert containers.most() < 1.4 * 1024
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--version",
+        "archive",
+        "archive --verify",
+        "restore",
+        "gaps --symbol BTC",
+        "strategies",
+        "sql 'SELECT count(*) FROM candles'",
+    ],
+)
+def test_a_command_does_its_work_in_the_image(containers: Containers, words: str) -> None:
+    """Which has no package of the project, no compiler, and almost no place to write."""
+    assert containers.compose("exec", "-T", "location", "sh", "-c", f"btc {words}").strip()
+
+
 def test_the_full_edition_corrects_what_it_has_compressed(containers: Containers) -> None:
     """Of the official image alone; tests/integration/test_compression.py does the same, and more, without Docker."""
     if (edition := containers.tell("SHOW timescaledb.license")) != "timescale":

@@ -255,6 +255,24 @@ async def test_export_comes_back(btc, candle_file, tmp_path, kind, connection):
     assert (answer["new"], answer["same"]) == (0, 5)
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_export_into_what_is_no_file(btc, candle_file, tmp_path, kind):
+    """A pipe (or /dev/null) is written into, a link stays one."""
+    btc("import", candle_file(), "--symbol", "BTC")
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(tmp_path / "there")
+    asked = ("export", "--symbol", "BTC", "--interval", "1m", "--format", kind, "-o")
+    assert btc(*asked, link).exit_code == 0
+    assert link.is_symlink()
+    # Opened for both, so that nobody waits for the other side; what is written fits into the pipe.
+    reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    assert btc(*asked, pipe).exit_code == 0
+    assert pipe.is_fifo()
+    assert os.read(reader, 1 << 16) == (tmp_path / "there").read_bytes()
+    os.close(reader)
+
+
 def test_export_of_a_range_to_standard_output(btc, candle_file):
     """The start is in it, the end is not."""
     btc("import", candle_file(), "--symbol", "BTC")
@@ -442,7 +460,10 @@ def test_script_that_is_interrupted(candle_file, database_url, tmp_path):
                     break
                 time.sleep(0.1)
             process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=30)
+            try:
+                _, errors = process.communicate(timeout=30)
+            finally:
+                process.kill()
         cursor.execute("SELECT count(*) FROM candles")
         assert cursor.fetchone() == (0,)
     finally:

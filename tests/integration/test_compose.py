@@ -8,6 +8,7 @@ import tomllib
 
 import pytest
 
+from btc_store.settings import read_config
 from tests.conftest import ROOT
 
 PROFILES = {
@@ -30,9 +31,10 @@ def composed(docker_compose, tmp_path):
     for name in (*owners, "api_token", "alert_urls", "grafana_password"):
         (secrets / name).write_text(SECRET, encoding="utf-8")
 
-    def compose(profile: str, **variables: str) -> dict:
+    def compose(profile: str, *, files: tuple[str, ...] = ("docker-compose.yml",), **variables: str) -> dict:
         env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "BTC_SECRETS": str(secrets), **variables}
-        command = [str(docker_compose), "-f", str(ROOT / "docker-compose.yml"), "--profile", profile, "config"]
+        named = [word for file in files for word in ("-f", str(ROOT / file))]
+        command = [str(docker_compose), *named, "--profile", profile, "config"]
         done = subprocess.run(
             [*command, "--format", "json"], env=env, capture_output=True, text=True, check=False, timeout=60
         )
@@ -145,11 +147,43 @@ def test_everything_waits_for_the_migrations(composed, profile):
 
 def test_the_pools_fit_the_server(composed):
     """What our processes open at most is what the database allows."""
-    command = composed("full")["services"]["timescaledb"]["command"]
-    text = " ".join(command) if isinstance(command, list) else command
-    assert "max_connections=24" in text
+    config = read_config(ROOT / "config.yaml")
+    # Each with the connection on which it listens; Dagster's three open one for each question that they have at once.
+    pools = {"collector": config.collector.pool_max, "api": config.api.pool_max + 1, "live": 2, "alerts": 1}
+    dagster, reserved, people = 10, 3, 2
+    (allowed,) = re.findall(r"max_connections=(\d+)", " ".join(composed("full")["services"]["timescaledb"]["command"]))
+    assert sum(pools.values()) + dagster + reserved + people == int(allowed)
+
+
+def test_the_server_fits_two_gigabytes(composed):
+    """What it shares between its processes, and no compiler."""
+    text = " ".join(composed("full")["services"]["timescaledb"]["command"])
     assert "jit=off" in text
     assert "shared_buffers=128MB" in text
+
+
+def test_everybody_reads_the_configuration_and_the_strategies_beside_the_file(composed):
+    """What a person edits there is in force after a restart; nobody writes it, and the files may be others."""
+    ours = PROFILES["full"] - {"timescaledb"}
+    for variables, names in (
+        ({}, (str(ROOT / "config.yaml"), str(ROOT / "strategies"))),
+        ({"BTC_CONFIG_FILE": "/etc/btc.yaml", "BTC_STRATEGIES_FOLDER": "/etc/mine"}, ("/etc/btc.yaml", "/etc/mine")),
+    ):
+        services = composed("full", **variables)["services"]
+        for name in ours:
+            mounted = {each["target"]: each for each in services[name]["volumes"]}
+            for target, source in zip(("/app/config.yaml", "/app/strategies"), names, strict=True):
+                assert (mounted[target]["source"], mounted[target]["read_only"]) == (source, True), name
+
+
+def test_the_database_is_published_where_it_is_wanted(composed):
+    """For Dagster on another machine: a file of its own, and an address that must be said."""
+    files = ("docker-compose.yml", "deploy/open-database.yml")
+    found = composed("nas", files=files, BTC_DATABASE_BIND="192.0.2.7")["services"]["timescaledb"]
+    assert [(port["host_ip"], port["published"]) for port in found["ports"]] == [("192.0.2.7", "5432")]
+    assert set(found["networks"]) == {"inside", "outside"}
+    with pytest.raises(AssertionError, match="expected the address of this machine"):
+        composed("nas", files=files)
 
 
 @pytest.mark.parametrize("dockerfile", ["Dockerfile", "collector/Dockerfile"])

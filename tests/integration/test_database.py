@@ -101,6 +101,22 @@ async def test_a_user_who_may_not_take_the_role_reads_all_the_same(database_url,
         await connection.execute(f"DROP OWNED BY {user}; DROP ROLE {user}")
 
 
+async def test_a_user_who_may_give_the_role_and_not_take_it_reads_all_the_same(database_url, connection):
+    """Who made it may hand it on, and that alone: so it is from PostgreSQL 16 on, where CREATEROLE made it."""
+    if await connection.fetchval("SELECT current_setting('server_version_num')::int") < 160000:
+        pytest.skip("PostgreSQL 15 lets whoever may give a role take it")
+    user, parts = f"btc_test_{uuid4().hex[:12]}", urlsplit(database_url)
+    await connection.execute(f"CREATE ROLE {user} LOGIN PASSWORD 'word'")
+    await connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {user}")
+    await connection.execute(f"GRANT btc_reader TO {user} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
+    database = Database(parts._replace(netloc=f"{user}:word@{parts.hostname}:{parts.port}").geturl())
+    try:
+        assert await database.fetch("api_decision_series", "BTC") == []
+    finally:
+        await database.close()
+        await connection.execute(f"DROP OWNED BY {user}; DROP ROLE {user}")
+
+
 async def test_a_user_who_may_read_nothing_is_told_no_more_than_that(database_url, connection):
     """The word of the server names tables; it is for the log."""
     user, parts = f"btc_test_{uuid4().hex[:12]}", urlsplit(database_url)

@@ -202,9 +202,10 @@ def test_a_recorded_archive_is_taken_whole(shared, database_url):
     assert stored.equals(told.select("time", funding_rate="rate"))
 
 
-def test_times_may_be_whole_numbers(tmp_path):
-    """Milliseconds since 1970, as the exchange itself writes them."""
-    (tmp_path / "rates.csv").write_text("time,fundingRate\n1683849600048,-0.0006\n")
+@pytest.mark.parametrize("time", ["1683849600048", "1683849600048.0", "1683849600048000", "1.683849600048e+12"])
+def test_times_may_be_whole_numbers(tmp_path, time):
+    """Milliseconds since 1970, as the exchange itself writes them; pandas makes floats of them beside a gap."""
+    (tmp_path / "rates.csv").write_text(f"time,fundingRate\n{time},-0.0006\n")
     assert read_rates(tmp_path / "rates.csv").row(0) == (datetime(2023, 5, 12, 0, 0, 0, 48_000, UTC), -0.0006, None)
 
 
@@ -213,7 +214,13 @@ def test_times_may_be_whole_numbers(tmp_path):
     [
         ("time,price\n2025-01-01T00:00:00Z,1\n", "expected the columns time and rate, found time, price"),
         ("time,rate\n2025-01-01T00:00:00Z,7\n", "expected a rate between -1 and 1"),
-        ("time,rate\nsoon,0.1\n", "expected times and numbers"),
+        ("time,rate\n2025-01-01T00:00:00Z,much\n", "expected numbers"),
+        ("time,rate\nsoon,0.1\n", "found 'soon'"),
+        ("time,rate\n,0.1\n2025-01-01T00:00:00Z,0.1\n", "expected times in ISO 8601 or whole seconds"),
+        ("time,rate\n1735689600.5,0.1\n", "found 1735689600.5"),
+        ("time,rate\nNaN,0.1\n1735689600.0,0.1\n", "found nan"),
+        ("time,rate\ntrue,0.1\n", "found Boolean"),
+        ("time,rate\n1960-01-01T00:00:00Z,0.1\n", "since 1970"),
     ],
 )
 def test_a_file_that_cannot_be_taken_is_a_sentence(btc, tmp_path, text, said):

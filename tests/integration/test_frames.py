@@ -1,13 +1,7 @@
 """Frames in and out of the real server: nothing is rounded, nothing is half written, failures have our names."""
 
 import math
-import os
-import random
-import signal
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import polars as pl
@@ -22,10 +16,6 @@ from tests.derivation import minute, minutes_frame, put_minutes, query, store_mi
 
 START = datetime(2025, 2, 14, 8, tzinfo=UTC)
 SPAN = TimeRange(START, START + 60 * MINUTE)
-
-
-class Interrupted(BaseException):
-    """What Dagster raises in a run that is cancelled."""
 
 
 @pytest.fixture
@@ -139,53 +129,3 @@ def test_rows_that_somebody_holds_are_told_apart_from_a_database_that_is_away(da
             with pytest.raises(LockedError) as caught, other.transaction():
                 other.read("lock_live_state")
         assert caught.value.symbol is None
-
-
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, Interrupted])
-def test_no_interruption_is_lost(frames, kind):
-    """Whenever the signal comes, while a statement begins, runs or ends: its handler is called, and we serve on."""
-    n_told, chance = 0, random.Random(kind.__name__)
-    with handler_that_raises(kind):
-        for seconds in (chance.random() * 0.02 for _ in range(100)):
-            sender = threading.Thread(target=interrupt_after, args=(seconds,))
-            try:
-                sender.start()
-                while sender.is_alive():
-                    assert frames.ask("SELECT 1 AS one").item() == 1
-                sender.join()
-                time.sleep(1)
-            except kind:
-                n_told += 1
-            sender.join()
-    assert n_told == 100
-    assert frames.ask("SELECT 1 AS one").item() == 1
-
-
-def test_a_statement_is_interrupted_where_it_waits(frames):
-    """Nobody waits for a server that works on; what the statement wrote is undone."""
-    sender = threading.Thread(target=interrupt_after, args=(0.3,))
-    sender.start()
-    with pytest.raises(KeyboardInterrupt), frames.transaction():
-        put_minutes(frames, "BTC", minutes_frame([minute(0, START)]))
-        frames.ask("SELECT pg_sleep(600)")
-    assert read_candles(frames, "BTC", ONE_MINUTE, SPAN).is_empty()
-
-
-def interrupt_after(seconds: float) -> None:
-    """Send this process what Ctrl-C and Dagster send."""
-    time.sleep(seconds)
-    os.kill(os.getpid(), signal.SIGINT)
-
-
-@contextmanager
-def handler_that_raises(kind: type[BaseException]) -> Iterator[None]:
-    """Let the signal raise an exception."""
-
-    def handler(*_: object) -> None:
-        raise kind
-
-    before = signal.signal(signal.SIGINT, handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

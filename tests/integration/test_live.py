@@ -385,7 +385,7 @@ def test_a_symbol_that_cannot_be_worked_on_is_named_and_nothing_of_the_look_is_l
     absurd = minutes.with_columns(volume=pl.when(pl.col("time") < START + 2 * MINUTE).then(1.5e308).otherwise("volume"))
     store_minutes(frames, "BTC", absurd)
     store_minutes(frames, "ETH", minutes)
-    with pytest.raises(SymbolError, match="BTC cannot be worked on: DataError: the minutes of the 3m candle") as caught:
+    with pytest.raises(SymbolError, match="BTC cannot be worked on: DataError: the volumes of the minutes") as caught:
         look(frames, BOTH, now=end)
     assert caught.value.symbol == "BTC"
     assert look(frames, BOTH, now=end, locked={"BTC"}).symbol == "ETH"

@@ -144,6 +144,7 @@ async def test_findings_days_and_gaps(http):
         ("/api/v1/candles?start=2025-02-01&end=2025-01-01", "invalid_input", ""),
         ("/api/v1/candles?start=yesterday", "invalid_input", ""),
         ("/api/v1/candles?cursor=x", "invalid_input", ""),
+        ("/api/v1/candles?cursor=9999-12-31T23:59:59.999999Z", "invalid_input", ""),
         ("/api/v1/indicators?interval=37m&name=ma45", "unknown_indicator", "Did you mean ma44"),
         ("/api/v1/indicators?cursor=x", "invalid_input", ""),
         ("/api/v1/decisions?strategy=ma4", "unknown_strategy", "Did you mean ma44"),

@@ -1,6 +1,7 @@
 """Who may do what in the database, with real roles: the collector's, the reader's, and what makes their logins."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from urllib.parse import quote, urlsplit
 import asyncpg
 import pytest
 
+from api.database import Database
 from btc_core.model.timerange import MINUTE
 from btc_store.connection import connect
 from btc_store.embedded import FALLBACK_FOLDER, EmbeddedPostgres
@@ -216,6 +218,35 @@ async def test_whoever_may_not_make_roles_upgrades_all_the_same(container_like):
             await insert_minute(owner, START)
         await administrator.execute("DROP DATABASE plain")
         await administrator.execute("DROP ROLE plain")
+
+
+async def test_the_roles_of_a_database_of_one_s_own(container_like):
+    """As docs/operations.md makes them: each signs in and does its part, and the API takes the reader's role."""
+    server, page = container_like, (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```sql\n(CREATE ROLE btc_bot.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    # The server has a database of that name.
+    block = block.replace("btc_data", "of_the_page")
+    psql = [str(FETCHED / "bin" / "psql"), server.url, "--set=ON_ERROR_STOP=1", "--quiet"]
+    done = subprocess.run(psql, input=block, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    try:
+        owner = f"postgresql://btc_bot:{quote('choose one')}@127.0.0.1:{server.port}/of_the_page"
+        upgrade(owner)
+        async with connect(
+            owner.replace(f"btc_bot:{quote('choose one')}", f"btc_collector:{quote('choose another')}")
+        ) as one:
+            await insert_minute(one, START)
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await one.execute("DELETE FROM candles")
+        database = Database(owner)
+        async with database.acquire() as lent:
+            assert await lent.fetchval("SELECT current_user") == "btc_reader"
+            assert await lent.fetchval("SELECT count(*) FROM candles") == 1
+        await database.close()
+    finally:
+        async with connect(server.url) as administrator:
+            await administrator.execute("DROP DATABASE of_the_page")
+            await administrator.execute("DROP ROLE btc_bot, btc_collector, btc_reader")
 
 
 async def test_an_empty_secret_makes_no_login(container_like, tmp_path):

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 import click
+import msgspec
 import pytest
 import yaml
 
@@ -36,6 +37,9 @@ DRAWN = {
     "docs/pictures/backtest.png",
     "docs/pictures/demo.svg",
 }
+
+# Keys whose value is a list.
+LISTS = {"retry_seconds", "always_trades"}
 
 EVERY_PAGE = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 EVERY_HOWTO = pytest.mark.parametrize("page", HOWTOS, ids=lambda page: page.stem)
@@ -227,8 +231,32 @@ def test_every_variable_is_in_the_table_of_operations():
     tree = ast.parse((ROOT / "btc_store" / "settings.py").read_text(encoding="utf-8"))
     texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     read = {text for text in texts if re.fullmatch(r"[A-Z]+(?:_[A-Z]+)+", text)}
-    rows = re.findall(r"^\| (`[A-Z_`, ]+`) \|", (DOCS / "operations.md").read_text(encoding="utf-8"), re.M)
-    assert {name for row in rows for name in re.findall(r"[A-Z_]+", row)} == read
+    assert variables_of("Configuration") == read
+
+
+def test_every_variable_of_the_containers_is_in_their_table():
+    """What docker-compose.yml takes from `.env` is documented, and what is documented it takes."""
+    taken = re.findall(r"\$\{([A-Z_]+)", (ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    assert variables_of("Containers") == {*taken}
+
+
+def variables_of(title: str) -> set[str]:
+    """Return the variables in the tables of a section of the page for operations."""
+    page = (DOCS / "operations.md").read_text(encoding="utf-8")
+    _, section = page.split(f"\n## {title}\n")
+    rows = re.findall(r"^\| (`[A-Z_`, ]+`) \|", section.split("\n## ")[0], re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"[A-Z_]+", row)}
+
+
+@pytest.mark.parametrize(("page", "section"), [("operations", "collector"), ("backtests", "backtest")])
+def test_every_key_of_a_section_is_in_its_table(page, section):
+    """With the default that it has where it is left out."""
+    rows = dict(re.findall(r"^\| `([a-z_]+)` \| ([^|]+?) \| ", (DOCS / f"{page}.md").read_text(encoding="utf-8"), re.M))
+    tree = {"symbols": {"BTC": {}}, "intervals": [], "history_start": "2017-01-01"}
+    defaults = msgspec.to_builtins(getattr(parse_config(tree), section))
+    told = {key: yaml.safe_load(rows.get(key, "not told").replace(",", "")) for key in defaults if key not in LISTS}
+    assert told == {key: value for key, value in defaults.items() if key not in LISTS}
+    assert LISTS & defaults.keys() <= rows.keys()
 
 
 def command_lines() -> Iterator[tuple[str, str]]:

@@ -21,7 +21,7 @@ def test_a_cursor_names_an_instant_exactly(at, hours):
     assert "+" not in cursor_at(instant)
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "2025-13-01", "1|2"])
+@pytest.mark.parametrize("cursor", ["", "x", "2025-13-01", "1|2", "9999-12-31T23:59:59.999999Z", "9999-01-01"])
 def test_another_cursor_is_refused(cursor):
     """It was not ours."""
     with pytest.raises(InputError, match="expected `next` of another page"):

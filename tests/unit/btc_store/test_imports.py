@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btc_core.errors import ImportFileError, InputError
+from btc_core.model.candle import TOO_FINE, TOO_HIGH, TOO_MUCH
 from btc_store.imports import check_source_name, read_candle_file, source_name
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
@@ -251,10 +252,23 @@ def test_parquet_column_that_holds_no_numbers(tmp_path):
 
 
 def test_parquet_column_that_holds_no_times(tmp_path):
-    """Fractions are not times: nobody says of what."""
+    """Fractions are not times: nobody says of what. Floats of 32 bits hold no second of this century exactly."""
     path = tmp_path / "a.parquet"
-    EXPECTED.with_columns(time=pl.lit(1.5)).write_parquet(path)
-    assert "expected times in column 'time', found Float64" in refusal_of(path)
+    EXPECTED.with_columns(time=pl.lit(1735689600.5)).write_parquet(path)
+    assert "row 1: expected a time in ISO 8601 or whole seconds" in refusal_of(path)
+    EXPECTED.with_columns(time=pl.lit(1735689600, pl.Float32)).write_parquet(path)
+    assert "expected times in column 'time', found Float32" in refusal_of(path)
+
+
+@pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9], ids=["s", "ms", "us", "ns"])
+def test_whole_numbers_may_be_floats(written, tmp_path, unit):
+    """Pandas makes floats of a column of numbers beside a gap."""
+    times = [(START + i * MINUTE).timestamp() * unit for i in range(3)]
+    rows = [f"{time:.1f},{row.partition(',')[2]}" for time, row in zip(times, ROWS, strict=True)]
+    assert read_candle_file(written(csv_text(*rows)), "BTC").equals(EXPECTED)
+    path = tmp_path / "a.parquet"
+    EXPECTED.with_columns(time=pl.Series(times)).write_parquet(path)
+    assert read_candle_file(path, "BTC").equals(EXPECTED)
 
 
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])
@@ -286,6 +300,9 @@ def test_whole_number_after_iso_times(written):
     [
         ("00:01:30Z,101,101,100,100.5,2,3", "the time is not the start of a minute"),
         ("00:01:00.5Z,101,101,100,100.5,2,3", "the time is not the start of a minute"),
+        ("00:01:00Z,101,100000000000,100,100.5,2,3", TOO_HIGH),
+        ("00:01:00Z,101,101,0.000000014,100.5,2,3", TOO_FINE),
+        ("00:01:00Z,101,101,100,100.5,1.5e308,3", TOO_MUCH),
         ("00:01:00Z,NaN,101,100,100.5,2,3", "a price is not a positive finite number"),
         ("00:01:00Z,101,inf,100,100.5,2,3", "a price is not a positive finite number"),
         ("00:01:00Z,101,101,0,100.5,2,3", "a price is not a positive finite number"),
@@ -303,6 +320,14 @@ def test_row_that_contradicts_itself(written, values, reason):
     text = refusal_of(written(csv_text(ROWS[0], f"2025-01-01T{values}", ROWS[2])))
     assert f"line 3: {reason}: time 2025-01-01T00:01:" in text
     assert "more rows" not in text
+
+
+def test_trades_that_no_minute_has(written):
+    """As many as the busiest minute on record are taken, a million and one are not."""
+    busy, absurd = ROWS[0].replace(",12", ",55181"), ROWS[0].replace(",12", ",1000001")
+    assert read_candle_file(written(csv_text(busy)), "BTC")["trades"].to_list() == [55181]
+    text = refusal_of(written(csv_text(absurd)))
+    assert "line 2: expected a number of trades up to 1,000,000 in column 'trades', found '1000001'" in text
 
 
 def test_rows_that_contradict_themselves_are_counted(written):

@@ -8,6 +8,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.process_collector import ProcessCollector
 
+from btc_core.model.candle import TOO_FINE, TOO_HIGH, TOO_MANY, TOO_MUCH
 from btc_core.model.timerange import MINUTE
 from collector.health import Status, SymbolStatus
 from collector.metrics import LATE_SECONDS, Metrics, quarantine_code
@@ -161,6 +162,10 @@ def test_a_label_takes_few_values():
         ("the volume is not a finite number of at least 0", "volume"),
         ("open, high, low and close contradict each other", "price"),
         ("a price is not a positive finite number", "price"),
+        (TOO_HIGH, "price"),
+        (TOO_FINE, "price"),
+        (TOO_MUCH, "volume"),
+        (TOO_MANY, "volume"),
         ("Expected `int`, got `str` - at `$.t`", "malformed"),
         ("JSON is malformed: invalid character (byte 0)", "malformed"),
         ("maximum recursion depth exceeded", "malformed"),

@@ -1,9 +1,12 @@
 """``btc backtest``: bad usage is a sentence and exit 2, before any database is asked."""
 
+import os
+
 import pytest
 from click.testing import CliRunner
 
 from btc_assets.cli import main
+from btc_assets.commands.backtest import whole_file
 
 AWAY = "postgresql://nobody@127.0.0.1:1/none"
 GOOD = {"--symbol": "BTC", "--intervals": "37m", "--strategy": "ma44", "--start": "2025-01-01", "--end": "2025-02-01"}
@@ -71,6 +74,32 @@ def test_a_backtest_that_fails_leaves_an_older_report_alone(settings_for, tmp_pa
     older.write_text("older")
     assert run(settings_for, report=str(older)).exit_code == 1
     assert [path.read_text() for path in tmp_path.iterdir()] == ["older"]
+
+
+def test_a_report_is_written_to_where_a_link_leads(tmp_path):
+    """The link stays one; what it leads to is replaced, or made."""
+    for name in ("there", "new"):
+        (tmp_path / "there").write_text("older")
+        link = tmp_path / f"{name}.html"
+        link.symlink_to(tmp_path / name)
+        with whole_file(link) as write:
+            write("page")
+        assert (link.is_symlink(), (tmp_path / name).read_text()) == (True, "page")
+    assert {path.name for path in tmp_path.iterdir()} == {"there", "new", "there.html", "new.html"}
+
+
+def test_a_report_is_written_into_what_is_no_file(tmp_path):
+    """A pipe (or /dev/null) is not replaced by a file."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    # Opened for both, so that nobody waits for the other side.
+    reader = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    with whole_file(pipe) as write:
+        write("page")
+    assert pipe.is_fifo()
+    assert os.read(reader, 100) == b"page"
+    assert list(tmp_path.iterdir()) == [pipe]
+    os.close(reader)
 
 
 def test_a_mode_is_named_in_lower_case(btc):

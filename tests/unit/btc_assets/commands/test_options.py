@@ -74,3 +74,12 @@ def test_wrong_environment(name, value, found):
     result = CliRunner().invoke(main, ["gaps", "--symbol", "BTC"], env=env)
     assert result.exit_code == 2
     assert result.stderr.startswith(f"{found}: expected")
+
+
+@pytest.mark.parametrize(
+    ("command", "meaning"),
+    [("backtest", "now"), ("backfill", "now"), ("gaps", "all there is"), ("export", "all there is")],
+)
+def test_the_help_says_what_a_range_without_an_end_is(btc, command, meaning):
+    """Some go to this minute, others as far as candles are stored."""
+    assert f"Left out: {meaning}." in " ".join(btc(command, "--help").stdout.split())

@@ -31,6 +31,15 @@ GOOD = minute(3, START)
         {"trades": -1},
         {"trades": None},
         {"trades": None, "volume": 0.0},
+        {"high": 2.0**25},
+        {"high": 1e11},
+        {"low": 1.4e-8},
+        {"low": 3e-8},
+        {"low": 0.0049999999951},
+        {"volume": 1e18},
+        {"volume": 1.1e18},
+        {"trades": 1_000_000},
+        {"trades": 1_000_001},
     ],
 )
 def test_it_says_what_the_way_in_says(change):

@@ -64,6 +64,12 @@ def test_a_count_of_trades_where_the_source_has_none_is_found():
     assert len(judged(CANDLES, uncounted)) == CANDLES.height
 
 
+def test_a_count_of_trades_that_no_column_holds_is_none():
+    """More than that is unknown in the candles, and here."""
+    many = MINUTES.with_columns(trades=pl.lit(2**30, pl.Int32))
+    assert judged(resample(many, HOUR), many) == []
+
+
 def test_a_minute_that_came_after_the_run_began_is_the_next_run_s():
     """Its candle will be derived anew: nothing is said of it now."""
     assert judged(changed("close", 7), fresh=times(61)) == []
@@ -74,13 +80,3 @@ def test_a_candle_without_minutes_is_found():
     """It was made of something that is not there."""
     told = judged(CANDLES, minutes_frame([]))
     assert [row[3] for row in told] == [{"minutes": "none of its minutes is stored"}] * CANDLES.height
-
-
-def test_trades_that_are_too_many_for_a_candle_are_no_sum_of_it():
-    """The engine's sum of small integers wraps: 4 thousand millions would be less than nothing."""
-    many = MINUTES.with_columns(
-        trades=pl.when(pl.col("time") < START + timedelta(minutes=2)).then(2_000_000_000).otherwise(pl.col("trades"))
-    ).cast(MINUTES.schema)
-    ((first, _, _, told),) = judged(CANDLES, many)
-    assert first == 0
-    assert int(str(told["trades"]).split(", not ")[1]) > 4_000_000_000
