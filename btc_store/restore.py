@@ -1,4 +1,4 @@
-"""From the lake into the database: rows as they were, with their state, revision and date; what is newer there stays.
+"""From the lake into the database: rows as they were, with their state, revision and date; what is better there stays.
 
 A part is one transaction. Whether its files are as its manifest says is known before the first row is written.
 """
@@ -22,6 +22,9 @@ from btc_store.lake_tables import (
     values_of,
 )
 
+# Of these a stored row may give way; the statement that says to what.
+_ROOM = {CANDLES.name: "make_room_minutes", UNSETTLED.name: "make_room_minutes", "funding": "make_room_funding"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
@@ -30,9 +33,9 @@ class Restored:
     Attributes:
         manifest: Of the part.
         n_new: Were not stored.
-        n_replaced: Minutes in whose place an older version of them was stored.
+        n_replaced: Minutes and rates in whose place a worse version of them was stored.
         n_same: Were stored just so.
-        n_kept: What was stored in their place differs and stays: it is newer, or was written by somebody else.
+        n_kept: What was stored in their place differs and stays: it is better, or was written by somebody else.
     """
 
     manifest: Manifest
@@ -134,14 +137,15 @@ def _left(manifest: Manifest, *, is_same: bool) -> Restored:
 
 
 def _make_room(frames: Frames, kind: Kind, rows: pl.DataFrame, keys: Mapping[str, str]) -> int:
-    """Delete the minutes that are stored in an older version; return how many.
+    """Delete the minutes and rates that are stored in a worse version; return how many.
 
     They are deleted and not updated: an update is a correction, which makes a revision and is dated now.
     """
-    if kind not in (CANDLES, UNSETTLED):
+    name = _ROOM.get(kind.name)
+    if name is None:
         return 0
     frames.put("incoming", rows)
-    return int(frames.read("make_room", *values_of(kind, keys)).item())
+    return int(frames.read(name, *values_of(kind, keys)).item())
 
 
 def _heal(frames: Frames, manifest: Manifest) -> None:

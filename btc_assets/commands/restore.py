@@ -123,7 +123,7 @@ def _text(place: str, done: "Sequence[Restored]", faults: Sequence[str]) -> str:
     lines = [f"{place}: {len(done):,} parts", ""]
     lines.append(table(("kind", "parts", "new", "replaced", "same", "kept"), rows))
     if any(one.n_kept for one in done):
-        lines += ["", "kept: what the database has in their place is newer, or another's, and stays"]
+        lines += ["", "kept: what the database has in their place is better, or another's, and stays"]
     lines += [f"damaged, left out: {fault}" for fault in faults]
     hints = _hints(done)
     return "\n".join([*lines, *(["", "what is derived of the minutes comes back with", *hints] if hints else [])])

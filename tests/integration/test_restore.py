@@ -5,6 +5,7 @@ import os
 import random
 import resource
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 
 import polars as pl
 import pytest
@@ -13,6 +14,7 @@ from benchmarks.one_pass import query
 from btc_core.errors import LakeError
 from btc_core.model.timerange import MINUTE, TimeRange
 from btc_store.frames import open_frames
+from btc_store.funding import FROM_EXCHANGE, SCHEMA, store_funding
 from btc_store.lake import MANIFEST, open_lake
 from btc_store.restore import Choice, choose, restore, verify
 from tests.conftest import _execute
@@ -177,6 +179,51 @@ def test_a_provisional_minute_gives_way_to_the_same_one_confirmed(frames, copies
         assert archived_rows(other)["candles"] == confirmed
         assert restore_all(other, early)[f"unsettled/{MARCH}"].n_kept == 1440
         assert archived_rows(other)["candles"] == confirmed
+
+
+# Source, state, when it was written, revision: each is worth more than the next.
+RANKS = [
+    ("rest", "confirmed", "2024-03-01 02:00", 0),
+    ("ws", "confirmed", "2024-03-01 01:00", 1),
+    ("ws", "confirmed", "2024-03-01 01:00", 0),
+    ("ws", "provisional", "2024-03-01 04:00", 0),
+    ("import:a", "confirmed", "2024-03-01 05:00", 2),
+    ("import:b", "confirmed", "2024-03-01 03:00", 3),
+]
+
+
+def test_of_two_versions_of_a_minute_the_better_one_stays(frames, copies, tmp_path):
+    """The exchange's before an import, the confirmed one, then the later one; in the lake or in the database."""
+    pairs = list(combinations(range(len(RANKS)), 2))
+    minutes = made_minutes(TimeRange(WEEK.start, WEEK.start + len(pairs) * MINUTE), random.Random(6), n_gaps=0)
+    with open_frames(copies()) as other:
+        for each, place in ((frames, 0), (other, 1)):
+            store_minutes(each, "BTC", minutes.with_columns(pl.col("high") + place))
+            for n, pair in enumerate(pairs):
+                source, state, at, revision = RANKS[pair[place]]
+                values = f"source = '{source}', state = '{state}', ingested_at = '{at}Z', revision = {revision}"
+                write(each, f"UPDATE candles SET {values} WHERE time = '{WEEK.start + n * MINUTE}'")
+        better, worse = archived_rows(frames)["candles"], archived_rows(other)["candles"]
+        assert set(better).isdisjoint(worse)
+        (kept,) = restore_all(frames, fill_lake(other, tmp_path / "worse")).values()
+        assert (kept.n_kept, kept.n_replaced, archived_rows(frames)["candles"]) == (len(pairs), 0, better)
+        (done,) = restore_all(other, fill_lake(frames, tmp_path / "better")).values()
+        assert (done.n_kept, done.n_replaced, archived_rows(other)["candles"]) == (0, len(pairs), better)
+
+
+def test_the_exchanges_funding_takes_the_place_of_a_files(frames, copies, tmp_path):
+    """And never the other way, whichever was written later."""
+    rates = pl.DataFrame([(WEEK.start, 1e-4, None)], schema=SCHEMA, orient="row")
+    store_funding(frames, "BTC", rates, FROM_EXCHANGE)
+    said = archived_rows(frames)["funding"]
+    with open_frames(copies()) as other:
+        later = rates.with_columns(pl.col("time") + timedelta(seconds=1), rate=2e-4)
+        store_funding(other, "BTC", later, "import:file")
+        lake = fill_lake(other, tmp_path / "file")
+        (done,) = restore_all(other, fill_lake(frames, tmp_path / "exchange")).values()
+        assert (done.n_replaced, done.n_kept, archived_rows(other)["funding"]) == (1, 0, said)
+        (done,) = restore_all(frames, lake).values()
+        assert (done.n_replaced, done.n_kept, archived_rows(frames)["funding"]) == (0, 1, said)
 
 
 def test_a_finding_whose_number_is_taken_gets_another(whole, frames):
