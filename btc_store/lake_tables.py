@@ -5,7 +5,7 @@ migration adds is archived too; that is why this SQL is composed here, of names 
 file of ``btc_store/sql``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -44,12 +44,15 @@ class Table:
         where: Which rows belong to a part; $1, $2 … are what ``values_of`` returns.
         order: By which columns they are written: unique within a part.
         identity: The column that PostgreSQL counts; None where there is none.
+        unit: The first columns of ``order`` that name what was said at once or builds on it: where other rows of it
+            are stored, none of it is restored. Empty where each row stands for itself.
     """
 
     name: str
     where: str
     order: str
     identity: str | None = None
+    unit: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +82,17 @@ class Kind:
 
 
 def _monthly(
-    name: str, table: str, where: str = "", *, time: str = "time", order: str, identity: str | None = None
+    name: str,
+    table: str,
+    where: str = "",
+    *,
+    time: str = "time",
+    order: str,
+    identity: str | None = None,
+    unit: tuple[str, ...] = (),
 ) -> Kind:
     inside = f"symbol = $1 AND {time} >= $2 AND {time} < $3{where}"
-    return Kind(name, ("symbol", "month"), (Table(table, inside, order, identity),), time)
+    return Kind(name, ("symbol", "month"), (Table(table, inside, order, identity, unit),), time)
 
 
 def _of_backtest(name: str, order: str, key: str = "backtest_id") -> Table:
@@ -115,6 +125,7 @@ KINDS = {
             "decisions",
             " AND backtest_id IS NULL",
             order="time, interval, strategy, revision, seq",
+            unit=("time", "interval", "strategy"),
         ),
         Kind(
             "backtests",
@@ -197,8 +208,10 @@ def read_rows(frames: Frames, kind: Kind, table: Table, keys: Mapping[str, str])
             return
 
 
-def insert_rows(frames: Frames, table: Table, rows: pl.DataFrame) -> int:
+def insert_rows(frames: Frames, kind: Kind, table: Table, keys: Mapping[str, str], rows: pl.DataFrame) -> int:
     """Insert what is not stored yet, as it was, in the transaction that is open; return how many rows that were.
+
+    Of a unit of the table all rows are there, or none.
 
     Raises:
         LakeError: If the rows have a column that the table lacks.
@@ -215,6 +228,7 @@ def insert_rows(frames: Frames, table: Table, rows: pl.DataFrame) -> int:
     given = ", ".join(f'"{name}"' for name in rows.columns)
     taken = [f'incoming."{name}"::{columns[name]}' for name in rows.columns]
     told, condition = "", ""
+    values: tuple[Value, ...] = ()
     if table.identity is not None:
         number = table.identity
         # Another row may have the number meanwhile: then this one gets a new one, above all that are known.
@@ -224,11 +238,15 @@ def insert_rows(frames: Frames, table: Table, rows: pl.DataFrame) -> int:
             f"THEN nextval(pg_get_serial_sequence('public.{table.name}', '{number}')) ELSE incoming.{number} END"
         )
         told, condition = "OVERRIDING SYSTEM VALUE", f"WHERE NOT EXISTS ({_same(table, columns, number)})"
+    if table.unit:
+        names = ", ".join(table.unit)
+        condition = f"WHERE ({names}) NOT IN ({_others(table, columns, rows.columns)})"
+        values = values_of(kind, keys)
     sql = (
         f"INSERT INTO public.{table.name} ({given}) {told} SELECT {', '.join(taken)} FROM incoming {condition} "  # noqa: S608
         "ON CONFLICT DO NOTHING RETURNING 1"
     )
-    return int(frames.ask(f"WITH written AS ({sql}) SELECT count(*) FROM written").item())  # noqa: S608
+    return int(frames.ask(f"WITH written AS ({sql}) SELECT count(*) FROM written", *values).item())  # noqa: S608
 
 
 def count_differing(frames: Frames, kind: Kind, table: Table, keys: Mapping[str, str], columns: list[str]) -> int:
@@ -258,3 +276,20 @@ def _same(table: Table, columns: Mapping[str, str], number: str) -> str:
         f'held."{name}"::text IS NOT DISTINCT FROM incoming."{name}"::{columns[name]}::text' for name in compared
     )
     return f"SELECT FROM public.{table.name} AS held WHERE held.detected_at = incoming.detected_at AND {same}"
+
+
+def _others(table: Table, columns: Mapping[str, str], names: Sequence[str]) -> str:
+    """Return the query for the units, among the times that are incoming, of which a row is stored that is not.
+
+    Sets are compared, not rows joined: that is as fast without statistics, which a table just filled has not.
+    """
+    unit, place = ", ".join(table.unit), table.unit[0]
+    compared = [*table.unit, *(name for name in names if name not in table.unit)]
+    as_text = {name: "" if name in table.unit else "::text" for name in compared}
+    ours = ", ".join(f'"{name}"{as_text[name]}' for name in compared)
+    theirs = ", ".join(f'"{name}"::{columns[name]}{as_text[name]}' for name in compared)
+    return (
+        f"SELECT {unit} FROM (SELECT {ours} FROM public.{table.name} WHERE {table.where} "  # noqa: S608
+        f"AND {place} BETWEEN (SELECT min({place}) FROM incoming) AND (SELECT max({place}) FROM incoming) "
+        f"EXCEPT SELECT {theirs} FROM incoming) AS other"
+    )

@@ -3,7 +3,7 @@
 A part is one transaction. Whether its files are as its manifest says is known before the first row is written.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -16,6 +16,7 @@ from btc_store.lake_tables import (
     KINDS,
     UNSETTLED,
     Kind,
+    Table,
     count_differing,
     insert_rows,
     month_of_key,
@@ -116,11 +117,11 @@ def _restore_part(frames: Frames, lake: Lake, kind: Kind, manifest: Manifest) ->
     for table in kind.tables:
         if table.name not in manifest.tables:
             continue
-        for rows in lake.rows(manifest, table.name):
+        for rows in _whole_units(lake.rows(manifest, table.name), table):
             if not rows.height:
                 continue
             replaced = _make_room(frames, kind, rows, manifest.keys)
-            n_inserted = insert_rows(frames, table, rows)
+            n_inserted = insert_rows(frames, kind, table, manifest.keys, rows)
             n_there = rows.height - n_inserted
             differing = count_differing(frames, kind, table, manifest.keys, rows.columns) if n_there else 0
             if kind.is_whole and table is kind.tables[0] and n_there:
@@ -129,6 +130,20 @@ def _restore_part(frames: Frames, lake: Lake, kind: Kind, manifest: Manifest) ->
             n_new, n_replaced = n_new + n_inserted - replaced, n_replaced + replaced
             n_same, n_kept = n_same + n_there - differing, n_kept + differing
     return Restored(manifest=manifest, n_new=n_new, n_replaced=n_replaced, n_same=n_same, n_kept=n_kept)
+
+
+def _whole_units(parts: Iterable[pl.DataFrame], table: Table) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a table cut elsewhere, where files cut what is restored as one."""
+    begun: list[pl.DataFrame] = []
+    for rows in parts:
+        if not table.unit or not rows.height:
+            yield rows
+            continue
+        both = pl.concat([*begun, rows])
+        is_last = pl.all_horizontal(pl.col(name) == rows[name][-1] for name in table.unit)
+        yield both.filter(~is_last)
+        begun = [both.filter(is_last)]
+    yield from begun
 
 
 def _left(manifest: Manifest, *, is_same: bool) -> Restored:

@@ -226,6 +226,50 @@ def test_the_exchanges_funding_takes_the_place_of_a_files(frames, copies, tmp_pa
         assert (done.n_replaced, done.n_kept, archived_rows(frames)["funding"]) == (0, 1, said)
 
 
+# Strategy: what the lake says of a candle, what the database says, and what it says afterwards; revision, seq, word.
+WORDS = {
+    "only in the lake": ("00a 01b", "", "00a 01b"),
+    "another word": ("00a 01b", "00x", "00x"),
+    "another first of two": ("00a 01b", "00x 01b", "00x 01b"),
+    "less of the same": ("00a 01b 10c", "00a 10c", "00a 01b 10c"),
+    "its first revision": ("00a 10b", "00a", "00a 10b"),
+    "another first revision": ("00a 10b", "00x", "00x"),
+    "another second revision": ("00a 10b 20c", "00a 10x", "00a 10x"),
+    "more of the same": ("00a", "00a 01b", "00a 01b"),
+    "the same": ("00a 10b", "00a 10b", "00a 10b"),
+}
+
+
+def _say(frames, strategy, words):
+    """Decide on a candle: the run is the word."""
+    for revision, seq, word in words.split():
+        write(
+            frames,
+            "INSERT INTO decisions (time, symbol, interval, strategy, seq, signal, confidence, exposure, price,"
+            " indicator_snapshot, parameters, revision, run_id, code_version, decided_at) VALUES"
+            f" ('2024-03-01', 'BTC', '1h', '{strategy}', {seq}, 'HOLD', 0, 0, 1, '{{}}', '{{}}', {revision}, '{word}',"
+            " 'v', '2024-03-01 01:00Z')",
+        )
+
+
+@pytest.mark.parametrize("n_rows", [1, 4, 50_000])
+def test_decisions_of_two_databases_are_not_mixed_on_a_candle(n_rows, frames, copies, tmp_path, monkeypatch):
+    """What is missing of the same decisions comes; where other ones are stored, nothing does. However files are cut."""
+    monkeypatch.setattr("btc_store.lake_tables.ROWS_AT_ONCE", n_rows)
+    with open_frames(copies()) as other:
+        for strategy, (archived, stored, _) in WORDS.items():
+            _say(other, strategy, archived)
+            _say(frames, strategy, stored)
+        (done,) = restore_all(frames, fill_lake(other, tmp_path / "lake")).values()
+    said = query(
+        frames,
+        "SELECT strategy, string_agg(concat(revision, seq, run_id), ' ' ORDER BY revision, seq) AS words"
+        " FROM decisions GROUP BY strategy",
+    )
+    assert dict(said.rows()) == {strategy: after for strategy, (*_, after) in WORDS.items()}
+    assert (done.n_new, done.n_replaced, done.n_same, done.n_kept) == (4, 0, 8, 7)
+
+
 def test_a_finding_whose_number_is_taken_gets_another(whole, frames):
     """A collector that began anew counts from 1: its findings stay, and the lake's come beside them, once."""
     _, lake, archived, _ = whole
