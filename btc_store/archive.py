@@ -17,7 +17,7 @@ from btc_core.partitions import month_range
 from btc_store.frames import Frames, Value
 from btc_store.lake import Lake, Manifest, folder_of
 from btc_store.lake_places import parent
-from btc_store.lake_tables import CANDLES, KINDS, UNSETTLED, Kind, month_of_key, read_rows
+from btc_store.lake_tables import CANDLES, KINDS, QUALITY, UNSETTLED, Kind, month_of_key, read_rows
 
 FOREVER = TimeRange(EPOCH, datetime(9998, 1, 1, tzinfo=UTC))
 # A minute in one of these is not asked for any more.
@@ -149,7 +149,7 @@ def archive(
         known = lake.find([part.folder for part in parts])
         for part, manifest, twin in zip(parts, known, twins, strict=True):
             is_there = manifest is not None and part.is_in(manifest) and _is_whole(manifest, files)
-            richer = None if is_replaced else _richer(part, manifest, twin)
+            richer = None if is_replaced else _richer(frames, lake, part, (manifest, twin))
             if is_there and manifest is not None and not (is_verified and lake.fault(manifest)):
                 yield Archived(part=part, manifest=manifest, is_written=False)
             elif richer is not None:
@@ -254,14 +254,26 @@ def _twin_of(part: Part) -> str:
     return folder_of((UNSETTLED if part.kind is CANDLES else CANDLES).name, part.keys)
 
 
-def _richer(part: Part, *manifests: Manifest | None) -> Manifest | None:
+def _richer(frames: Frames, lake: Lake, part: Part, manifests: Sequence[Manifest | None]) -> Manifest | None:
     """Return what the lake has of a part if it is more than the database has: such rows of ours are never deleted.
 
-    So that the archive of a database that began anew does not take the place of the backup that it needs.
+    So that the archive of a database that began anew does not take the place of the backup that it needs. Findings become
+    one (mark_minutes.sql): that there are fewer says so only where minutes are missing too.
     """
     if part.kind.is_whole:
         return None
-    return next((each for each in manifests if each is not None and each.n_rows > part.n_rows), None)
+    richer = next((each for each in manifests if each is not None and each.n_rows > part.n_rows), None)
+    if richer is not None and part.kind is QUALITY and not _lacks_minutes(frames, lake, part):
+        return None
+    return richer
+
+
+def _lacks_minutes(frames: Frames, lake: Lake, part: Part) -> bool:
+    """Return whether the lake has more minutes of a part's month than the database."""
+    month = month_of_key(part.keys["month"])
+    n_stored = frames.read("archived_candles", part.keys["symbol"], month.start, month.end)["n_rows"].sum()
+    archived = lake.find([folder_of(kind.name, part.keys) for kind in (CANDLES, UNSETTLED)])
+    return any(each is not None and each.n_rows > n_stored for each in archived)
 
 
 def _refusal(part: Part, richer: Manifest) -> str:

@@ -1,7 +1,8 @@
 """Stored minutes for whoever simulates: from the lake the months that it has as the database has them, else from there.
 
-Whether a month is the same is asked of the database: as many rows, as many of them confirmed, as many revisions, the
-same newest write. Revisions only grow, so what is the same in all of these is the same to the bit.
+Whether a month is the same is asked of the database: as many rows, as many of them confirmed, as many from the
+exchange, as many revisions, the same newest write. Revisions only grow, so what is the same in all of these is the same
+to the bit.
 """
 
 import logging

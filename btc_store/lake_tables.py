@@ -106,6 +106,7 @@ def _of_account(name: str, order: str) -> Table:
 CANDLES = _monthly("candles", "candles", " AND interval = '1m'", order="time")
 # Months that are not over, or in which a minute is open: as they stand.
 UNSETTLED = replace(CANDLES, name="unsettled")
+QUALITY = _monthly("quality", "data_quality", time="detected_at", order="id", identity="id")
 # In the order in which they are restored.
 KINDS = {
     kind.name: kind
@@ -119,7 +120,7 @@ KINDS = {
         UNSETTLED,
         _monthly("revisions", "candle_revisions", order="time, revision"),
         _monthly("funding", "funding", order="time"),
-        _monthly("quality", "data_quality", time="detected_at", order="id", identity="id"),
+        QUALITY,
         _monthly(
             "decisions",
             "decisions",

@@ -1,5 +1,6 @@
 """From the database into a lake: which months are settled, what is written anew, and what a killed archive leaves."""
 
+import json
 import random
 from datetime import UTC, datetime, timedelta
 
@@ -8,8 +9,11 @@ import pytest
 
 from benchmarks.one_pass import query
 from btc_core.errors import LakeError
-from btc_core.model.timerange import TimeRange
+from btc_core.model.candle import Candle, State
+from btc_core.model.timerange import MINUTE, TimeRange
 from btc_store.archive import archive, archive_all, months_behind
+from btc_store.candles import confirm_candles
+from btc_store.findings import mark_minutes
 from btc_store.frames import open_frames
 from btc_store.lake import MANIFEST, open_lake
 from btc_store.lake_tables import CANDLES, KINDS, UNSETTLED
@@ -129,6 +133,66 @@ def test_a_corrected_month_is_written_again(run, frames, lake):
     assert len(lake.place.list("candles")) == 2, "the earlier file is gone"
     (rows,) = lake.rows(done[f"candles/{FEBRUARY}"].manifest, "candles")
     assert rows["revision"].sum() == 1
+
+
+async def test_a_month_that_the_exchange_has_confirmed_is_written_again(run, frames, lake, connection):
+    """An import that history tells just so is the exchange's own from then on: nothing else of it changes."""
+    run()
+    before = query(frames, "SELECT * FROM candles ORDER BY time")
+    hour = TimeRange(HOLE.start, HOLE.start + timedelta(hours=1))
+    rows = before.filter(pl.col("time").is_between(hour.start, hour.end, closed="left"))
+    names = ("time", "symbol", "open", "high", "low", "close", "volume", "trades", "source")
+    told = [Candle(**row, state=State.CONFIRMED) for row in rows.select(names).iter_rows(named=True)]
+    await confirm_candles(connection, "BTC", hour, told)
+    changed = [*names[:-1], "state", "revision", "ingested_at"]
+    assert query(frames, "SELECT * FROM candles ORDER BY time").select(changed).equals(before.select(changed))
+    assert [month.start.month for month in months_behind(frames, lake, "BTC", now=NOW)] == [2]
+    done = run()
+    assert [done[f"candles/{FEBRUARY}"].is_written, done[f"unsettled/{MARCH}"].is_written] == [True, False]
+    (rows,) = lake.rows(done[f"candles/{FEBRUARY}"].manifest, "candles")
+    assert rows["source"].value_counts().sort("count").rows() == [("rest", 60), ("import:test", 3 * 1440 - 60)]
+
+
+def test_a_lake_of_before_is_written_anew(run, lake):
+    """Its digests say less: that is no reason to refuse."""
+    run()
+    path = f"candles/{FEBRUARY}/{MANIFEST}"
+    manifest = json.loads(lake.place.get(path))
+    n_rows, n_confirmed, _, *others = manifest["digest"].split()
+    manifest["digest"] = " ".join([n_rows, n_confirmed, *others])
+    lake.place.put(path, json.dumps(manifest).encode())
+    done = run()[f"candles/{FEBRUARY}"]
+    assert (done.is_written, done.refusal) == (True, None)
+    assert not run()[f"candles/{FEBRUARY}"].is_written
+
+
+async def test_findings_that_become_one_are_no_loss(frames, lake, connection):
+    """A month of findings may have fewer than before; where minutes are missing too, the lake's are the backup."""
+
+    def findings():
+        done = archive_all(frames, lake, ["BTC"], now=NOW)
+        return [(each.is_written, each.part.n_rows, each.refusal) for each in done if each.part.kind.name == "quality"]
+
+    lose(frames)
+    minutes = [TimeRange(HOLE.start + n * MINUTE, HOLE.start + (n + 1) * MINUTE) for n in range(3)]
+    for minute in (minutes[0], minutes[2]):
+        await mark_minutes(connection, "BTC", "no_trade", [minute], severity="info", details={})
+    # As if they had been found when they were.
+    write(frames, f"UPDATE data_quality SET detected_at = '{HOLE.end}'")
+    assert findings() == [(True, 2, None)]
+    await mark_minutes(connection, "BTC", "no_trade", [minutes[1]], severity="info", details={})
+    assert findings() == [(True, 1, None)]
+    write(
+        frames,
+        "INSERT INTO data_quality (symbol, interval, kind, severity, detected_at)"
+        f" VALUES ('BTC', '1m', 'gap', 'info', '{HOLE.end}')",
+    )
+    assert findings() == [(True, 2, None)]
+    write(frames, "DELETE FROM data_quality WHERE kind = 'no_trade'")
+    write(frames, "DELETE FROM candles WHERE time < '2024-02-28'")
+    ((is_written, n_rows, refusal),) = findings()
+    assert (is_written, n_rows) == (False, 1)
+    assert "the lake has 2 rows, the database 1" in refusal
 
 
 def test_a_file_that_is_gone_is_written_again_and_a_damaged_one_when_asked(run, lake):
