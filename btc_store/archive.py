@@ -257,8 +257,8 @@ def _twin_of(part: Part) -> str:
 def _richer(frames: Frames, lake: Lake, part: Part, manifests: Sequence[Manifest | None]) -> Manifest | None:
     """Return what the lake has of a part if it is more than the database has: such rows of ours are never deleted.
 
-    So that the archive of a database that began anew does not take the place of the backup that it needs. Findings become
-    one (mark_minutes.sql): that there are fewer says so only where minutes are missing too.
+    So that the archive of a database that began anew does not take the place of the backup that it needs. Findings
+    become one (mark_minutes.sql): that there are fewer says so only where minutes are missing too.
     """
     if part.kind.is_whole:
         return None
