@@ -186,7 +186,8 @@ def _put_indicators(frames: Frames, symbol: str, interval: Interval, rows: pl.Da
     n_written = frames.run("upsert_indicators", symbol, interval.label, incoming=values)
     if values.height < rows.height:
         absent = rows.filter(pl.col("value").is_null())
-        n_written += frames.run("delete_indicators", symbol, interval.label, incoming=absent)
+        times = absent["time"].sort()
+        n_written += frames.run("delete_indicators", symbol, interval.label, times[0], times[-1], incoming=absent)
     return Written(values.height, n_written)
 
 

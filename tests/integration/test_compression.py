@@ -46,6 +46,7 @@ SPAN = TimeRange(START, START + timedelta(hours=12))
 # A minute that comes late, one that is corrected by the stream, and one that history says otherwise.
 LATE, CORRECTED, RESTATED = START + 100 * MINUTE, START + 200 * MINUTE, START + 300 * MINUTE
 INTERVALS = {parse_interval(label): [SPAN] for label in ("37m", "1h")}
+TEN = parse_interval("10m")
 STORED = (
     "SELECT time, symbol, interval, open, high, low, close, volume, trades, minutes, source, state, revision "
     "FROM candles ORDER BY symbol, interval, time",
@@ -146,6 +147,23 @@ def test_as_many_rows_as_there_are_reach_compressed_chunks(full_edition_url, tmp
         assert done.n_replaced == SPAN.n_minutes
 
 
+def test_values_that_are_gone_unpack_nothing_of_other_times(full_edition_url, monkeypatch):
+    """What is flat now has no value: only where it was, not in all of history."""
+    url, later = full_edition_url, TimeRange(SPAN.start + timedelta(days=90), SPAN.start + timedelta(days=90, hours=2))
+    upgrade(url)
+    monkeypatch.setattr(Frames, "put", _put_without_copy)
+    with open_frames(url) as frames:
+        for span in (SPAN, later):
+            minutes = made_minutes(span, random.Random(8), n_gaps=0).with_columns(symbol=pl.lit("SOL"))
+            import_rows(frames, "SOL", minutes, "file")
+            derive_candles(frames, "SOL", {TEN: [span]})
+        assert derive_indicators(frames, "SOL", TEN, [SPAN, later], [_average(5)]).n_written == 80
+    packed = _compressed(url)
+    with open_frames(url) as frames:
+        assert derive_indicators(frames, "SOL", TEN, [later], [_average(100)]).n_written == 12
+    assert _packed(url) == packed - 12
+
+
 def test_the_other_edition_refuses_and_is_left_alone(database_url, timescaledb):
     """Apache's: the step does nothing, and what it would have done is an error there."""
     assert upgrade(database_url)[0] == upgrade(database_url)[1]
@@ -200,9 +218,12 @@ def _derive(url: str) -> None:
 
 def _derive_history(frames: Frames) -> int:
     """Derive candles of ETH and an average over five of them; return how many rows were written."""
-    interval, average = parse_interval("10m"), NamedIndicator("average", "sma", {"period": 5})
-    candles = derive_candles(frames, "ETH", {interval: [SPAN]})[interval].n_written
-    return candles + derive_indicators(frames, "ETH", interval, [SPAN], [average]).n_written
+    candles = derive_candles(frames, "ETH", {TEN: [SPAN]})[TEN].n_written
+    return candles + derive_indicators(frames, "ETH", TEN, [SPAN], [_average(5)]).n_written
+
+
+def _average(period: int) -> NamedIndicator:
+    return NamedIndicator("average", "sma", {"period": period})
 
 
 def _compressed(url: str) -> int:
