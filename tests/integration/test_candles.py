@@ -118,6 +118,16 @@ async def test_a_confirmed_candle_corrects_a_provisional_one(connection):
     assert await connection.fetchval("SELECT close FROM candle_revisions") == 101.0
 
 
+async def test_what_is_replaced_is_kept_where_its_number_is_taken(connection):
+    """A restore may have brought revisions of another history, of which the stored row is no successor."""
+    await stored_after(connection, STREAM, version(REST, close=101.5, trades=12), version(REST, close=100.5, trades=13))
+    await connection.execute("UPDATE candles SET revision = 0")
+    stored = await stored_after(connection, version(REST, close=99.5, trades=14))
+    kept = await connection.fetch("SELECT revision, close FROM candle_revisions ORDER BY revision")
+    assert [tuple(each) for each in kept] == [(0, 101.0), (1, 101.5), (2, 100.5)]
+    assert (stored["revision"], stored["close"]) == (3, 99.5)
+
+
 async def test_a_confirmed_candle_with_as_many_trades_corrects(connection):
     """At the same number of trades the confirmed word is the better one."""
     assert (await stored_after(connection, STREAM, version(REST, volume=5.5)))["volume"] == 5.5
