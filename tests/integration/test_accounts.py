@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from benchmarks.one_pass import outcome, query
+from btc_core.errors import SymbolError
 from btc_store.frames import open_frames
 from live.plan import plan_of
 from live.work import look
@@ -24,7 +25,7 @@ def test_decisions_wait_for_no_account_and_none_is_lost(database_url):
             pass
         assert outcome(frames, "BTC")["decisions"].height > 50
         assert query(frames, N_ACCOUNTS).item() == 0
-        with pytest.raises(RuntimeError):
+        with pytest.raises(SymbolError, match="the lane dies"):
             look(Dying(frames, 4), PLAN, now=SPAN.end, is_quiet=True)
         assert query(frames, N_ACCOUNTS).item() == 0
         while look(frames, PLAN, now=SPAN.end, is_quiet=True):
