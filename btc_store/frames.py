@@ -15,7 +15,7 @@ from btc_core.errors import LockedError
 from btc_core.model.interval import Interval
 from btc_core.model.timerange import TimeRange
 from btc_store.connection import explain_text
-from btc_store.interrupts import interruptible
+from btc_store.interrupts import Waiter
 from btc_store.statements import statement
 
 # Seconds for a connection. A server whose machine has gone answers nothing, and no statement of ours ends by itself:
@@ -44,6 +44,7 @@ class Frames:
 
     def __init__(self, connection: adbc_driver_postgresql.dbapi.Connection) -> None:
         self._connection = connection
+        self._waiter = Waiter(self.cancel)
         self._depth = 0
         self._is_lost = False
         self._locked: set[str] = set()
@@ -109,13 +110,18 @@ class Frames:
                 if frame.height > SMALL:
                     cursor.execute(f"ANALYZE pg_temp.{table}")
 
-        interruptible(put, self.cancel)
+        self._waiter.wait_for(put)
 
     def cancel(self) -> None:
         """End the statement that another thread waits for: it fails there with KeyboardInterrupt, like Ctrl-C."""
         # Where the connection is gone, or closed meanwhile, nobody waits.
         with suppress(adbc_driver_manager.Error):
             self._connection.adbc_cancel()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._waiter.close()
+        self._connection.close()
 
     def _answer(self, sql: str, values: Sequence[Value]) -> pl.DataFrame:
         """Return what a statement answers, which Ctrl-C ends."""
@@ -125,7 +131,7 @@ class Frames:
                 cursor.execute(sql, _bound(values))
                 return cursor.fetch_polars()
 
-        return interruptible(answer, self.cancel)
+        return self._waiter.wait_for(answer)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -176,14 +182,15 @@ def open_frames(url: str, *, lock_seconds: float | None = None) -> Iterator[Fram
         connection: Any = adbc_driver_postgresql.dbapi.connect(_with_limits(url, lock_seconds))
     except adbc_driver_manager.Error as error:
         raise explain_text(_message(error), error.sqlstate, url) from error
+    frames = Frames(connection)
     try:
-        yield Frames(connection)
+        yield frames
     except (adbc_driver_manager.OperationalError, adbc_driver_manager.ProgrammingError) as error:
         if _is_interrupted(error):
             raise KeyboardInterrupt from error
         raise explain_text(_message(error), error.sqlstate, url) from error
     finally:
-        connection.close()
+        frames.close()
 
 
 def read_candles(frames: Frames, symbol: str, interval: Interval, span: TimeRange) -> pl.DataFrame:

@@ -7,7 +7,7 @@ the process dies of a segmentation fault. In other threads it leaves the signal 
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -18,25 +18,46 @@ T = TypeVar("T")
 _SECONDS = 0.05
 
 
-def interruptible(work: Callable[[], T], cancel: Callable[[], None]) -> T:
-    """Return what some work returns, done in a thread where the main one asks, which stays free for signals.
+class Waiter:
+    """Waits in a thread of its own where the main one asks, which stays free for signals.
 
     Args:
-        work: Waits for a server; is begun once or, interrupted before, never.
-        cancel: Ends the wait; called, as often as it takes, before what a signal's handler has raised goes on.
+        cancel: Ends a wait; called, as often as it takes, before what a signal's handler has raised goes on.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return work()
-    done: Future[T] = Future()
-    try:
-        threading.Thread(target=_do, args=(work, done), daemon=True).start()
-        while not done.done():
-            wait((done,), _SECONDS)
-    except BaseException:
-        if not done.cancel():
-            _end(done, cancel)
-        raise
-    return done.result()
+
+    def __init__(self, cancel: Callable[[], None]) -> None:
+        self._cancel = cancel
+        self._thread = ThreadPoolExecutor(1)
+
+    def wait_for(self, work: Callable[[], T]) -> T:
+        """Return what some work returns that waits for a server; it is begun once or, interrupted before, never."""
+        if threading.current_thread() is not threading.main_thread():
+            return work()
+        done: Future[T] = Future()
+        ended = threading.Event()
+        done.add_done_callback(lambda _: ended.set())
+        try:
+            self._thread.submit(_do, work, done)
+            while not ended.wait(_SECONDS):
+                pass
+        except BaseException:
+            if not done.cancel():
+                self._end(ended)
+            raise
+        return done.result()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.shutdown()
+
+    def _end(self, ended: threading.Event) -> None:
+        """Cancel until the work is over. Who interrupts once more waits for the same."""
+        while not ended.is_set():
+            try:
+                self._cancel()
+                ended.wait(_SECONDS)
+            except BaseException:  # noqa: BLE001, S112 - the first interruption is on its way
+                continue
 
 
 def _do(work: Callable[[], T], done: Future[T]) -> None:
@@ -47,13 +68,3 @@ def _do(work: Callable[[], T], done: Future[T]) -> None:
         done.set_result(work())
     except BaseException as error:  # noqa: BLE001 - raised by whoever waits
         done.set_exception(error)
-
-
-def _end(done: "Future[T]", cancel: Callable[[], None]) -> None:
-    """Cancel until the work is over. Who interrupts once more waits for the same."""
-    while not done.done():
-        try:
-            cancel()
-            wait((done,), _SECONDS)
-        except BaseException:  # noqa: BLE001, S112 - the first interruption is on its way
-            continue

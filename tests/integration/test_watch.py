@@ -70,7 +70,7 @@ async def test_the_pipeline_s_figures(http, connection, market):
     assert {name for name, *_ in found if name in FIGURES} >= set(FIGURES) - {"btc_backtests"}
 
 
-async def test_a_minute_that_is_missing_and_what_is_late(settings_for, database_url, connection, market):
+async def test_a_minute_that_is_missing_and_what_is_late(settings_for, database_url, market, connection):
     """An hour after the last minute it is overdue, and the states agree with the view that goes through all history."""
     late = settings_for(database_url, BTC_CLOCK=f"{(END + timedelta(hours=1)).timestamp()},0,1e-12")
     await connection.execute("UPDATE market_clock SET sim = $1, real = 0, rate = 1e-12", late.clock.sim)
