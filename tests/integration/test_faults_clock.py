@@ -15,6 +15,8 @@ from collector.rest import RestClient
 from collector.session import Session
 from tests.faulty import Play, Playing, health, play, said
 
+pytestmark = pytest.mark.real_time
+
 # A round trip to the exchange lasts a market second: less than what the clock may be wrong by.
 RATE = 120
 HOUR = 3600

@@ -18,6 +18,8 @@ from demo.faults.script import fault
 from demo.link import Link, Sending
 from tests.faulty import PATIENCE_SECONDS, Play, figures, play
 
+pytestmark = pytest.mark.real_time
+
 ROOT = Path(__file__).resolve().parents[2]
 # The collector's own ceiling of new connections in a minute; the exchange refuses the 31st.
 CEILING = 20

@@ -20,6 +20,8 @@ from demo.faults.script import fault
 from demo.link import Link, Sending
 from tests.faulty import Play, figures, play
 
+pytestmark = pytest.mark.real_time
+
 # More minutes than anything here is away for.
 N_HISTORY = 120
 

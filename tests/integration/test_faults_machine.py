@@ -24,6 +24,8 @@ from btc_store.settings import Settings
 from demo.faults.script import fault
 from tests.faulty import Play, Playing, figures, health, play, said
 
+pytestmark = pytest.mark.real_time
+
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 30
 # What the server says when its own disk is full.

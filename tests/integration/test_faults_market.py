@@ -22,6 +22,8 @@ from demo.faults.script import fault
 from demo.market import Market
 from tests.faulty import Play, Playing, figures, health, play, said
 
+pytestmark = pytest.mark.real_time
+
 PAIR = "UBTC/USDC"
 # What is no market, and what its refusal says: the hint, the reason, the near miss.
 WHY = {"CBBTC": "cbBTC is not listed on Hyperliquid", "MATIC": "delisted", "BTD": "BTC"}

@@ -16,6 +16,8 @@ from collector.exchanges.hyperliquid import EXCHANGE
 from demo.faults.script import fault
 from tests.faulty import NOON, Play, Playing, play, said
 
+pytestmark = pytest.mark.real_time
+
 DAY = 86_400
 OLDER = "minutes are older than the exchange's history"
 

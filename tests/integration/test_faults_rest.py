@@ -22,6 +22,8 @@ from demo.http import HttpRequest
 from demo.wire import Row
 from tests.faulty import Play, Playing, figures, health, play, said
 
+pytestmark = pytest.mark.real_time
+
 # What the collector may spend of the exchange's 1200 a minute.
 CEILING = 600
 RESTS = (60, 120, 240, 300)

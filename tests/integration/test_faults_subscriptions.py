@@ -15,6 +15,8 @@ from demo.link import Link, Sending
 from demo.market import Market
 from tests.faulty import Play, figures, play
 
+pytestmark = pytest.mark.real_time
+
 # More minutes than anything here is away for.
 N_HISTORY = 120
 THREE = {"BTC": None, "ETH": None, "SOL": None}
