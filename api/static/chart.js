@@ -24,13 +24,18 @@ export class CandleChart {
     this.chart.subscribeClick((event) => event.hoveredInfo?.objectId && onMarker(event.hoveredInfo.objectId));
     this.chart.subscribeCrosshairMove((event) => onHover(event.time ?? null));
     this.scale.subscribeVisibleLogicalRangeChange((range) => {
-      if (range && range.from < NEAR && this.n > 0) onEdge();
+      if (range && this.isNearEdge(range)) onEdge();
       onMove(this.isAtEnd());
     });
     element.addEventListener("keydown", (event) => this.#key(event));
     onTheme(() => this.recolour());
     this.n = 0;
     this.recolour();
+  }
+
+  /** Whether the left end of what there is comes near. */
+  isNearEdge(range = this.scale.getVisibleLogicalRange()) {
+    return range !== null && range.from < NEAR && this.n > 0;
   }
 
   /** Draw these candles (`Candles`); what is looked at stays where it is, unless it is another market. */

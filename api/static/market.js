@@ -115,8 +115,9 @@ async function older() {
   const mine = view;
   if (!mine || mine.isLoading || mine.candles.isComplete) return;
   mine.isLoading = true;
+  let n = 0;
   await attempt(mine, async () => {
-    const n = await mine.candles.loadOlder();
+    n = await mine.candles.loadOlder();
     if (n === 0 || view !== mine) return;
     chart.draw(mine.candles);
     const start = mine.candles.first.time;
@@ -124,6 +125,8 @@ async function older() {
     if (view === mine) mark();
   });
   mine.isLoading = false;
+  // The edge was reached once more while this was loading: the chart says so only once.
+  if (n > 0 && view === mine && chart.isNearEdge()) older();
 }
 
 function followMarket(mine) {

@@ -251,11 +251,23 @@ def switches_the_interval(seen):
     expect(page.get_by_role("button", name="1h", exact=True)).to_have_attribute("aria-pressed", "true")
 
 
+# Decisions come a second after the candles.
+SLOW_DECISIONS = """() => {
+  const fetch = window.fetch;
+  window.fetch = async (...asked) => {
+    if (/decisions|indicators/.test(asked[0].url ?? asked[0])) await new Promise((go) => setTimeout(go, 1000));
+    return fetch(...asked);
+  };
+}"""
+
+
 def loads_older_candles(seen):
     """Of minutes the newest come first; towards the left edge the others come, without a click."""
     chart = seen.open(interval="1m")
     expect(chart).to_have_attribute("data-candles", "1500")
     chart.focus()
+    # Who is at the edge again before all of it is there is not forgotten.
+    seen.page.evaluate(SLOW_DECISIONS)
     chart.press("Home")
     expect(chart).to_have_attribute("data-candles", "4500")
     chart.press("Home")
