@@ -21,7 +21,7 @@ from btc_store.schema import revisions, upgrade
 
 START = datetime(2025, 2, 14, 8, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
-HEAD = "0012"
+HEAD = "0013"
 
 MIGRATIONS = Path(migrations.__file__).parent
 

@@ -18,11 +18,7 @@ BEGIN
     GRANT SELECT ON ALL TABLES IN SCHEMA public TO btc_reader;
     -- What later migrations add can be read too.
     ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO btc_reader;
-    -- Since PostgreSQL 16 whoever made a role may hand it on, and not take it before he has given it to himself.
-    IF NOT pg_has_role(
-      current_user, 'btc_reader',
-      CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END
-    ) THEN
+    IF NOT pg_has_role(current_user, 'btc_reader', 'MEMBER') THEN
       EXECUTE format('GRANT btc_reader TO %I', current_user);
     END IF;
   END IF;
