@@ -16,12 +16,12 @@ def price_ticks(price: pl.Expr) -> pl.Expr:
     return (price * TICKS_PER_UNIT).round().cast(pl.Int64)
 
 
-def is_high(price: pl.Expr) -> pl.Expr:
+def is_too_high(price: pl.Expr) -> pl.Expr:
     """Return whether prices are so high that sums of their ticks could run over."""
     return price >= PRICE_LIMIT
 
 
-def is_fine(price: pl.Expr) -> pl.Expr:
+def is_too_fine(price: pl.Expr) -> pl.Expr:
     """Return whether prices have finer steps than a tick, so that the nearest one would be another price."""
     ticks = price * TICKS_PER_UNIT
     return (ticks - ticks.round()).abs() > ticks * MOST_OFF
@@ -35,7 +35,7 @@ def with_ticks(candles: pl.DataFrame) -> pl.DataFrame:
     """
     if _BEFORE in candles.columns:
         return candles
-    wrong = candles.filter(is_high(pl.col("close")) | is_fine(pl.col("close")))
+    wrong = candles.filter(is_too_high(pl.col("close")) | is_too_fine(pl.col("close")))
     if wrong.height:
         raise _uncountable(wrong)
     ticks = candles.select(price_ticks(pl.col("close")).alias(_TICKS)).to_series()

@@ -19,7 +19,7 @@ import polars as pl
 from btc_core.errors import ImportFileError, InputError, TimeError
 from btc_core.model.candle import MOST_TRADES, MOST_VOLUME, TOO_FINE, TOO_HIGH, TOO_MUCH, State
 from btc_core.model.timerange import EPOCH, MINUTE, format_time, parse_time
-from btc_core.ticks import is_fine, is_high
+from btc_core.ticks import is_too_fine, is_too_high
 from btc_store.frames import Frames
 
 EXCHANGE_SAID = "stored from the exchange"
@@ -379,8 +379,8 @@ def _refuse_contradictions(table: _Table, candles: pl.DataFrame) -> None:
     faults = {
         "the time is not the start of a minute": pl.col("time") != pl.col("time").dt.truncate("1m"),
         "a price is not a positive finite number": ~pl.all_horizontal(p.is_finite() & (p > 0) for p in prices),
-        TOO_HIGH: pl.any_horizontal(is_high(p) for p in prices),
-        TOO_FINE: pl.any_horizontal(is_fine(p) for p in prices),
+        TOO_HIGH: pl.any_horizontal(is_too_high(p) for p in prices),
+        TOO_FINE: pl.any_horizontal(is_too_fine(p) for p in prices),
         "high is below low": pl.col("high") < pl.col("low"),
         "high is below open or close": pl.col("high") < top,
         "low is above open or close": pl.col("low") > bottom,

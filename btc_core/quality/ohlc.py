@@ -6,7 +6,7 @@ from btc_core.check import Check, Evidence, Source, Subject, Turn, findings
 from btc_core.model.candle import MOST_TRADES, MOST_VOLUME, TOO_FINE, TOO_HIGH, TOO_MANY, TOO_MUCH
 from btc_core.model.timerange import MINUTE
 from btc_core.parameters import Parameters
-from btc_core.ticks import is_fine, is_high
+from btc_core.ticks import is_too_fine, is_too_high
 
 
 def _find(evidence: Evidence, parameters: Parameters) -> pl.DataFrame:  # noqa: ARG001  # nothing to tune
@@ -15,9 +15,9 @@ def _find(evidence: Evidence, parameters: Parameters) -> pl.DataFrame:  # noqa: 
     reason = (
         pl.when(~pl.all_horizontal([(pl.col(name) > 0) & pl.col(name).is_finite() for name in prices]))
         .then(pl.lit("a price is not a positive finite number"))
-        .when(pl.any_horizontal([is_high(pl.col(name)) for name in prices]))
+        .when(pl.any_horizontal([is_too_high(pl.col(name)) for name in prices]))
         .then(pl.lit(TOO_HIGH))
-        .when(pl.any_horizontal([is_fine(pl.col(name)) for name in prices]))
+        .when(pl.any_horizontal([is_too_fine(pl.col(name)) for name in prices]))
         .then(pl.lit(TOO_FINE))
         .when((low > pl.min_horizontal("open", "close")) | (pl.max_horizontal("open", "close") > high))
         .then(pl.lit("open, high, low and close contradict each other"))
