@@ -3,7 +3,6 @@
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 # A part of the lake is a folder with this file in it; whoever writes a part writes it last.
 _MANIFEST = "manifest.json"
@@ -25,19 +24,12 @@ class Disk:
     written_at: float | None
 
 
-class Usage(NamedTuple):
-    """Bytes of a disk; free for us."""
-
-    total: int
-    free: int
-
-
 def folder_of(lake: str) -> Path | None:
     """Return the folder that a lake is in; None for an object store, and for no lake."""
     return Path(lake) if lake and "://" not in lake else None
 
 
-def room_of(folder: Path) -> Usage:
+def room_of(folder: Path) -> tuple[int, int]:
     """Return total and free bytes of the disk that a folder is on, or would be.
 
     Raises:
@@ -46,7 +38,7 @@ def room_of(folder: Path) -> Usage:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     usage = shutil.disk_usage(folder)
-    return Usage(usage.total, usage.free)
+    return usage.total, usage.free
 
 
 def look_at(folder: Path) -> Disk:
@@ -55,6 +47,6 @@ def look_at(folder: Path) -> Disk:
     Raises:
         OSError: If it cannot be looked at.
     """
-    usage = room_of(folder)
+    total, free = room_of(folder)
     written = [file.stat().st_mtime for file in folder.rglob(_MANIFEST)]
-    return Disk(usage.total, usage.free, len(written), max(written, default=None))
+    return Disk(total, free, len(written), max(written, default=None))

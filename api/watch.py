@@ -138,9 +138,9 @@ class Watch:
         if folder is None:
             return
         with suppress(OSError, TimeoutError):
-            usage = await asyncio.wait_for(asyncio.to_thread(room_of, folder), DISK_SECONDS)
-            page.add("btc_lake_disk_bytes", (), usage.total)
-            page.add("btc_lake_disk_free_bytes", (), usage.free)
+            total, free = await asyncio.wait_for(asyncio.to_thread(room_of, folder), DISK_SECONDS)
+            page.add("btc_lake_disk_bytes", (), total)
+            page.add("btc_lake_disk_free_bytes", (), free)
 
     async def _ask_of_dagster(self, page: Page) -> None:
         """Add what may be known of Dagster; where it has never run, or the reader may not ask, nothing."""
