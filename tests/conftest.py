@@ -1,6 +1,6 @@
 """What tests of every level share: a real PostgreSQL, databases of their own in it, settings, the shared data.
 
-A test that needs a database asks for ``database_url``: a fresh, migrated database, dropped afterwards (20 ms).
+A test that needs a database asks for ``database_url``: a fresh, migrated database, dropped afterwards.
 Drivers are imported inside the fixtures, so that the tests of a part run where only its extra is installed.
 """
 
@@ -292,8 +292,7 @@ def _fetch() -> bool:
 def _servers() -> Path:
     """Return where the sessions' servers are: in memory where there is room.
 
-    A database is 500 files, and a file system on a disk is slow to create files where as many were just removed: it
-    took a sixth of the suite's time.
+    A database is 500 files, and a file system on a disk is slow to create files where as many were just removed.
     """
     if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
         return MEMORY / f"btc-test-server-{os.getuid()}"

@@ -1,5 +1,5 @@
--- Runs of consecutive minutes that changed after $2 and up to $4, or since $1 in one of the slices $3: that were written, or are now
--- known to be without trades, or are so no more. Findings are closed and opened again for what is left of them: what a
+-- Runs of consecutive minutes that changed after $2 and up to $4, or since $1 in one of the slices $3: that were written,
+-- or are now known to be without trades, or are so no more. Findings are closed and opened again for what is left of them: what a
 -- transaction took and gave back did not change. A minute may have changed both ways, so equal ones have one rank.
 WITH fresh AS (
   SELECT symbol, time FROM candles

@@ -30,7 +30,7 @@ def market(server, stored_market, settings_for, database_url):
     from tests.api_market import clock
 
     source, minutes = stored_market
-    # A copy in the place of the empty database: deriving it anew takes ten times as long.
+    # A copy in the place of the empty database: deriving it anew would take longer than the test.
     name = urlsplit(database_url).path.removeprefix("/")
     _execute(
         server.url,
