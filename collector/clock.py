@@ -91,7 +91,7 @@ class ClockWatch:
 
     Attributes:
         every: Time between two checks.
-        offset: Ours minus the exchange's at the last check; zero until there is one.
+        offset: Ours minus the exchange's, as near as the checks tell it; zero until there is one.
         is_off: Whether they differ by more than ``alarm``, whatever the network did.
         may_confirm: Whether "this minute ended long enough ago" can be trusted: they differ by ``stop`` at most.
 
@@ -107,6 +107,7 @@ class ClockWatch:
         self.every = every
         self._checked: float | None = None
         self._drift = ZERO
+        self._doubt: timedelta | None = None
         self.offset = ZERO
         self.is_off = False
         self.may_confirm = True
@@ -133,17 +134,28 @@ class ClockWatch:
         It is after a sleep through which our seconds stood still, and when a wall clock that was wrong at the start
         has been set. ``offset`` and what follows from it are those after the anchoring.
         """
-        offset = check.ours - check.exchange
-        doubt = check.round_trip / 2
+        offset, doubt = self._narrow(check.ours - check.exchange, check.round_trip / 2)
         # Both sides of the comparison are wrong by what doubt and lag hide.
         is_wall_nearer = abs(offset) - abs(offset + drift) > 2 * (doubt + USUAL_LAG)
         if is_wall_nearer:
             offset, drift = offset + drift, ZERO
         self._checked, self._drift = elapsed, drift
-        self.offset = offset
+        self.offset, self._doubt = offset, doubt
         self.is_off = abs(offset) - doubt > self._alarm
         self.may_confirm = abs(offset) - doubt <= self._stop
         return is_wall_nearer
+
+    def _narrow(self, offset: timedelta, doubt: timedelta) -> tuple[timedelta, timedelta]:
+        """Return offset and doubt as this check and what was known allow: a slow answer says little against fast ones.
+
+        Where they contradict each other, a clock has moved, and this check counts alone.
+        """
+        if self._doubt is None:
+            return offset, doubt
+        known = self._doubt + USUAL_LAG
+        low = max(offset - doubt, self.offset - known)
+        high = min(offset + doubt, self.offset + known)
+        return (offset, doubt) if low > high else ((low + high) / 2, (high - low) / 2)
 
 
 async def keep_clock(
