@@ -21,7 +21,7 @@ import hypothesis
 import pytest
 
 from btc_core.errors import BtcError
-from tests.stalls import pytest_runtest_protocol  # noqa: F401  # a hook, found by its name
+from tests.stalls import pytest_runtest_call  # noqa: F401  # a hook, found by its name
 
 if TYPE_CHECKING:
     import asyncpg

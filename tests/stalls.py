@@ -7,9 +7,10 @@ again if it fails, three times at most, and only if the machine stood still mean
 
 import threading
 import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 
 import pytest
-from _pytest.runner import runtestprotocol
 
 # What a machine that does much else takes from everybody; the collector's own limits are above it.
 STILL_SECONDS = 0.2
@@ -17,49 +18,52 @@ N_TIMES = 3
 _LOOK_SECONDS = 0.02
 
 
-class Pauses(threading.Thread):
-    """Sees for how long this process was not let run.
+class Machine:
+    """What runs us.
 
     Attributes:
-        longest: Real seconds.
+        pause: The longest time for which it did not let us run when it was last watched, real seconds.
     """
 
     def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.longest = 0.0
-        self._over = threading.Event()
+        self.pause = 0.0
 
-    def run(self) -> None:
-        """Look at the clock again and again."""
+    def stood_still(self) -> bool:
+        """Whether a test that failed meanwhile shows nothing."""
+        return self.pause >= STILL_SECONDS
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Watch it for the time of a ``with`` block."""
+        self.pause = 0.0
+        over = threading.Event()
+        watching = threading.Thread(target=self._watch, args=(over,), daemon=True)
+        watching.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watching.join()
+
+    def _watch(self, over: threading.Event) -> None:
         before = time.monotonic()
-        while not self._over.wait(_LOOK_SECONDS):
+        is_over = False
+        while not is_over:
+            # A pause at the very end counts too.
+            is_over = over.wait(_LOOK_SECONDS)
             now = time.monotonic()
-            self.longest = max(self.longest, now - before - _LOOK_SECONDS)
+            self.pause = max(self.pause, now - before - _LOOK_SECONDS)
             before = now
 
-    def end(self) -> float:
-        """Stop looking; return the longest pause."""
-        self._over.set()
-        self.join()
-        return self.longest
+
+_machine = Machine()
+real_time = pytest.mark.flaky(reruns=N_TIMES - 1, condition=_machine.stood_still)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Run a test that is marked ``real_time`` until the machine has not stood still, or it has passed."""
-    if item.get_closest_marker("real_time") is None:
-        return None
-    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    reports: list[pytest.TestReport] = []
-    for n in range(N_TIMES):
-        if n:
-            item._initrequest()  # pyright: ignore[reportAttributeAccessIssue]  # what pytest-rerunfailures does
-        pauses = Pauses()
-        pauses.start()
-        reports = runtestprotocol(item, log=False, nextitem=nextitem)
-        if pauses.end() < STILL_SECONDS or not any(report.failed for report in reports):
-            break
-    for report in reports:
-        item.ihook.pytest_runtest_logreport(report=report)
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-    return True
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Watch the machine while a test runs that may be run again."""
+    if item.get_closest_marker(real_time.name) is None:
+        return (yield)
+    with _machine.watched():
+        return (yield)

@@ -14,8 +14,9 @@ from collector.clock import SteadyClock
 from collector.rest import RestClient
 from collector.session import Session
 from tests.faulty import Play, Playing, health, play, said
+from tests.stalls import real_time
 
-pytestmark = pytest.mark.real_time
+pytestmark = real_time
 
 # A round trip to the exchange lasts a market second: less than what the clock may be wrong by.
 RATE = 120

@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 from websockets.asyncio.client import connect as connect_socket
 
@@ -17,8 +18,9 @@ from btc_store.settings import Settings
 from demo.faults.script import fault
 from demo.link import Link, Sending
 from tests.faulty import PATIENCE_SECONDS, Play, figures, play
+from tests.stalls import real_time
 
-pytestmark = pytest.mark.real_time
+pytestmark = real_time
 
 ROOT = Path(__file__).resolve().parents[2]
 # The collector's own ceiling of new connections in a minute; the exchange refuses the 31st.
@@ -103,11 +105,10 @@ async def test_many_drops_provoke_no_limit(start, caplog, monkeypatch):
     async with start(rate=120) as one, one.collecting():
         with monkeypatch.context() as patch:
             patch.setattr(Link, "put", put_and_abort)
-            await one.pass_time(timedelta(minutes=4))
+            await one.until(lambda: one.exchange.n_links > 2 * CEILING)
         await one.streams()
         await one.heals()
         assert set(await ended(caplog)) == {"closed"}
-    assert one.exchange.n_links > 2 * CEILING
     # Twenty by our own clock: on its way to the exchange one more may fall into the same minute.
     assert one.exchange.connects.most <= CEILING + 1
 
@@ -345,7 +346,6 @@ async def test_two_collectors_share_a_database(start, database_url, tmp_path):
     """Each hears other frames, loses its connection at other times and writes the same minutes; the second says so."""
     lossy = [fault("loss", connection=1), fault("loss", connection=2), fault("abort", at=300, connection=1)]
     async with start(faults=lossy) as one, one.collecting(), another(one, database_url, tmp_path) as second:
-        await one.until(lambda: one.exchange.n_links >= 2)
         await one.pass_time(timedelta(minutes=8))
         one.exchange.begin(fault("restart"))
         await one.streams()
@@ -360,7 +360,10 @@ async def test_two_collectors_share_a_database(start, database_url, tmp_path):
 
 @asynccontextmanager
 async def another(one: Play, database_url: str, folder: Path) -> AsyncIterator[Callable[[], Awaitable[str]]]:
-    """Run a second collector as a process of its own; it gives a function that ends it and returns its log."""
+    """Run a second collector as a process of its own; it gives a function that ends it and returns its log.
+
+    It is connected when the ``with`` block begins.
+    """
     clock = one.settings.clock
     port = free_port()
     env = {
@@ -384,8 +387,19 @@ async def another(one: Play, database_url: str, folder: Path) -> AsyncIterator[C
         return log.decode()
 
     try:
+        await one.until(lambda: is_connected(port))
         yield finish
     finally:
         if process.returncode is None:
             process.kill()
             await process.communicate()
+
+
+async def is_connected(port: int) -> bool:
+    """Whether a collector's page says that it has a connection to the exchange."""
+    async with httpx.AsyncClient() as client:
+        try:
+            answer = await client.get(f"http://127.0.0.1:{port}/healthz")
+        except httpx.TransportError:
+            return False
+    return answer.json()["n_connections"] > 0

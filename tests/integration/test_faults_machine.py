@@ -23,8 +23,9 @@ from btc_store.ports import free_port
 from btc_store.settings import Settings
 from demo.faults.script import fault
 from tests.faulty import Play, Playing, figures, health, play, said
+from tests.stalls import real_time
 
-pytestmark = pytest.mark.real_time
+pytestmark = real_time
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 30

@@ -21,8 +21,9 @@ from demo.faults.fault import Ask, Fault, Spell
 from demo.faults.script import fault
 from demo.market import Market
 from tests.faulty import Play, Playing, figures, health, play, said
+from tests.stalls import real_time
 
-pytestmark = pytest.mark.real_time
+pytestmark = real_time
 
 PAIR = "UBTC/USDC"
 # What is no market, and what its refusal says: the hint, the reason, the near miss.

@@ -15,8 +15,9 @@ from btc_store.settings import Settings
 from collector.exchanges.hyperliquid import EXCHANGE
 from demo.faults.script import fault
 from tests.faulty import NOON, Play, Playing, play, said
+from tests.stalls import real_time
 
-pytestmark = pytest.mark.real_time
+pytestmark = real_time
 
 DAY = 86_400
 OLDER = "minutes are older than the exchange's history"

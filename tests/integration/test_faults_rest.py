@@ -21,8 +21,9 @@ from demo.faults.script import fault
 from demo.http import HttpRequest
 from demo.wire import Row
 from tests.faulty import Play, Playing, figures, health, play, said
+from tests.stalls import real_time
 
-pytestmark = pytest.mark.real_time
+pytestmark = real_time
 
 # What the collector may spend of the exchange's 1200 a minute.
 CEILING = 600

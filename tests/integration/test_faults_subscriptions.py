@@ -14,8 +14,9 @@ from demo.faults.script import fault
 from demo.link import Link, Sending
 from demo.market import Market
 from tests.faulty import Play, figures, play
+from tests.stalls import real_time
 
-pytestmark = pytest.mark.real_time
+pytestmark = real_time
 
 # More minutes than anything here is away for.
 N_HISTORY = 120

@@ -13,9 +13,9 @@ TRIAL = """
 import os
 import signal
 import subprocess
-import pytest
+from tests.stalls import real_time
 
-@pytest.mark.real_time
+@real_time
 def test_it():
     with open({log!r}, "a") as log:
         n = log.write("x") and log.tell()
@@ -36,7 +36,7 @@ def test_a_failure_on_a_machine_that_stood_still(tmp_path: Path, n_still, n_bad,
     """It is tried again, as often as the machine was to blame, and not for ever."""
     log, file = tmp_path / "log", tmp_path / "test_trial.py"
     file.write_text(TRIAL.format(log=str(log), n_still=n_still, n_bad=n_bad), encoding="utf-8")
-    options = ("-p", "tests.stalls", "-p", "no:cacheprovider", "-q", "-o", "markers=real_time")
+    options = ("-p", "tests.stalls", "-p", "no:cacheprovider", "-q")
     command = [sys.executable, "-m", "pytest", "-c", str(tmp_path / "none.ini"), *options, str(file)]
     (tmp_path / "none.ini").write_text("[pytest]\n", encoding="utf-8")
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
