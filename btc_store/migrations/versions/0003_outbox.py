@@ -1,21 +1,12 @@
 """The live lane: a word when a minute is written, what it remembers, and what it has done for Dagster to show."""
 
-from pathlib import Path
-
-from alembic import op
+from btc_store.migrations.plain import execute_beside, refuse
 
 revision = "0003"
 down_revision = "0002"
+downgrade = refuse
 
 
 def upgrade() -> None:
     """Add two tables and two triggers."""
-    text = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
-    # The driver's own cursor: SQLAlchemy would take the percent signs for parameters.
-    with op.get_bind().connection.cursor() as cursor:
-        cursor.execute(text)
-
-
-def downgrade() -> None:
-    """Refuse: data would be lost."""
-    raise RuntimeError("migrations only add: restore a backup to go back to an earlier schema")
+    execute_beside(__file__)

@@ -1,21 +1,12 @@
 """Paper accounts: accounts, their trades, worth and earlier states."""
 
-from pathlib import Path
-
-from alembic import op
+from btc_store.migrations.plain import execute_beside, refuse
 
 revision = "0008"
 down_revision = "0007"
+downgrade = refuse
 
 
 def upgrade() -> None:
     """Add tables and an index."""
-    text = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
-    # The driver's own cursor: SQLAlchemy would take the percent signs for parameters.
-    with op.get_bind().connection.cursor() as cursor:
-        cursor.execute(text)
-
-
-def downgrade() -> None:
-    """Refuse: data would be lost."""
-    raise RuntimeError("migrations only add: restore a backup to go back to an earlier schema")
+    execute_beside(__file__)
