@@ -59,11 +59,16 @@ class Account(msgspec.Struct, frozen=True):
 
 
 class Disk(msgspec.Struct, frozen=True):
-    """A disk: the free share, and bytes."""
+    """A disk, by a folder on it."""
 
     folder: str
-    free: float
-    free_bytes: float
+    total_bytes: int
+    free_bytes: int
+
+    @property
+    def free(self) -> float:
+        """What share of it is free; 1 of one without a size."""
+        return self.free_bytes / self.total_bytes if self.total_bytes else 1.0
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,6 +1,5 @@
 """The figures of a daily digest, as the database and the disks know them."""
 
-import shutil
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -8,10 +7,11 @@ from typing import Any
 
 import asyncpg
 
-from btc_core.digest import Account, Decided, Disk, Figures, Minutes, Wrong
+from btc_core.digest import Account, Decided, Figures, Minutes, Wrong
 from btc_core.model.interval import parse_interval
 from btc_core.model.timerange import floor_minute
 from btc_store.connection import Connection
+from btc_store.disks import disks_of
 from btc_store.statements import statement
 
 _DAY = timedelta(days=1)
@@ -43,7 +43,7 @@ async def read_figures(
         wrong=[Wrong(**row) for row in await _rows(connection, "digest_incidents", now - _DAY)],
         findings=sorted(findings.items()),
         accounts=[Account(**row) for row in await _rows(connection, "digest_accounts")],
-        disks=_disks(folders),
+        disks=disks_of(folders),
     )
 
 
@@ -60,15 +60,3 @@ def _decided(rows: Iterable[asyncpg.Record], since: datetime) -> list[Decided]:
 
 async def _rows(connection: Connection, name: str, *values: object) -> list[Any]:
     return await connection.fetch(statement(name), *values)
-
-
-def _disks(folders: Iterable[Path]) -> list[Disk]:
-    """Return each disk once, by the first folder on it."""
-    disks: dict[int, Disk] = {}
-    for folder in folders:
-        try:
-            device, usage = folder.stat().st_dev, shutil.disk_usage(folder)
-        except OSError:
-            continue
-        disks.setdefault(device, Disk(str(folder), usage.free / max(usage.total, 1), usage.free))
-    return list(disks.values())

@@ -3,7 +3,6 @@
 Each question is about what is open or recent, and has an index: a look costs the same after ten years.
 """
 
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -17,6 +16,7 @@ from btc_core.config import Config
 from btc_core.incidents import Incident, Sighting
 from btc_core.model.timerange import MINUTE, format_time
 from btc_store.connection import Connection
+from btc_store.disks import disks_of
 from btc_store.statements import statement
 
 # Minutes that were missed longer ago are the past: nobody waits for them, and they hide no new gap.
@@ -64,30 +64,23 @@ async def lost_minutes(connection: Connection, incident: Incident) -> int:
 
 def low_disks(folders: Iterable[Path], config: AlertsConfig, *, now: datetime) -> list[Sighting]:
     """Return the disks of some folders that have too little room; a folder that is not there is nobody's."""
-    seen: dict[int, Sighting] = {}
-    for folder in folders:
-        try:
-            device, usage = folder.stat().st_dev, shutil.disk_usage(folder)
-        except OSError:
-            continue
-        share = usage.free / usage.total if usage.total else 1.0
-        if share >= config.disk_free or device in seen:
-            continue
-        # Half of it: whoever has not acted by now is to be woken.
-        severity = "error" if share < config.disk_free / 2 else "warning"
-        seen[device] = Sighting(
+    low = [disk for disk in disks_of(folders) if disk.free < config.disk_free]
+    return [
+        Sighting(
             kind="disk",
-            subject=str(folder),
-            severity=severity_of(config, "disk", severity),
+            subject=disk.folder,
+            # Half of it: whoever has not acted by now is to be woken.
+            severity=severity_of(config, "disk", "error" if disk.free < config.disk_free / 2 else "warning"),
             since=now,
-            size=round(1 - share, 3),
+            size=round(1 - disk.free, 3),
             details={
-                "free_percent": round(100 * share, 1),
-                "free_gb": round(usage.free / _GIGABYTE, 1),
-                "total_gb": round(usage.total / _GIGABYTE, 1),
+                "free_percent": round(100 * disk.free, 1),
+                "free_gb": round(disk.free_bytes / _GIGABYTE, 1),
+                "total_gb": round(disk.total_bytes / _GIGABYTE, 1),
             },
         )
-    return list(seen.values())
+        for disk in low
+    ]
 
 
 def _stale(row: asyncpg.Record, config: AlertsConfig, now: datetime) -> Sighting | None:

@@ -82,7 +82,7 @@ def test_words():
         ],
         findings=[("gap", 2), ("outlier", 1200)],
         accounts=[Account("ma44", "BTC", "37m", 9876.5, 10000.0, 1.0)],
-        disks=[Disk("/data", 0.123, 6.2e9)],
+        disks=[Disk("/data", 50_400_000_000, 6_200_000_000)],
     )
     message = digest_of("2025-02-14", figures)
     title = "BTC 2025-02-14: 1 open incident, 7 minutes missing, 3 changes of exposure"
