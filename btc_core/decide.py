@@ -57,7 +57,7 @@ def evaluate(
         Where an indicator has no value later on (an RSI where the price stood still), the strategy has no opinion, and
         no confidence in it.
     """
-    known = ["time", "close_time", "price", "minutes", "expected_minutes", "awaited_time"]
+    known = ["close_time", "price", "minutes", "expected_minutes", "awaited_time"]
     seen = [*known, *strategy.columns]
     return said(labelled(candles, interval), strategy, others, strategy.opinion(), seen=seen)
 
@@ -86,16 +86,17 @@ def said(
         strategy: Who has the opinion.
         others: As in ``evaluate``.
         opinion: ``strategy.opinion()``, or of it what a sweep needs: ``strategy.wants()``.
-        seen: Columns that are wanted beside it.
+        seen: Columns that are wanted beside it and ``time``.
     """
     evaluated = with_indicators(candles, strategy.indicators)
     if strategy.also or "awaited_time" in seen:
         evaluated = with_others(evaluated, others, strategy)
+    if strategy.also:
+        seen = (*seen, "is_seen")
     # With a column beside it, an opinion that is the same for all candles has as many rows as they.
-    beside = {"time", "is_seen"} & {*evaluated.columns} - {*seen}
-    said_ = evaluated.select(*seen, *beside, **opinion).slice(strategy.warm_up)
+    said_ = evaluated.select("time", *seen, **opinion).slice(strategy.warm_up)
     # A filter copies: only who looks at other intervals has something to leave out.
-    return (said_.filter("is_seen") if strategy.also else said_).drop(beside)
+    return said_.filter("is_seen").drop("is_seen") if strategy.also else said_
 
 
 def with_awaited(
@@ -160,7 +161,7 @@ def kept(evaluated: pl.DataFrame, *, before: float) -> pl.Series:
         low = evaluated.select(pl.coalesce("wanted", "at_least").fill_null(-1.0)).to_series()
         high = evaluated.select(pl.coalesce("wanted", "at_most").fill_null(1.0)).to_series()
         return pl.Series(keep_between(low.to_numpy(), high.to_numpy(), before=before))
-    return evaluated["wanted"].forward_fill().fill_null(before)
+    return evaluated.select(pl.col("wanted").forward_fill().fill_null(before)).to_series()
 
 
 def keep_between(low: Floats, high: Floats, *, before: float) -> Floats:

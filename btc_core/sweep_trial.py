@@ -134,7 +134,7 @@ def exposure_of(arena: Arena, strategy: NamedStrategy) -> Floats:
         DataError: If it wants an exposure beyond 1.
     """
     step = strategy.step
-    opinion = said(arena.candles, strategy, arena.others, strategy.wants(), seen=("time",) if step else ())
+    opinion = said(arena.candles, strategy, arena.others, strategy.wants())
     # The warm-up is absent, and nothing else: what is there are the last candles.
     opinion = _decided(opinion, arena.is_decided.tail(opinion.height))
     wanted = kept(opinion, before=0.0).to_numpy() if step is None else exposures_of(opinion, step)

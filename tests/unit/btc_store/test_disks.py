@@ -21,10 +21,10 @@ def test_a_disk_is_told_once_by_the_first_folder_on_it(tmp_path: Path):
     assert disks_of([]) == []
 
 
-@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="there is no file system in memory here")  # noqa: S108
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="there is no file system in memory here")
 def test_two_disks_are_two(tmp_path: Path):
     """In the order of the folders."""
-    other = Path("/dev/shm")  # noqa: S108
+    other = Path("/dev/shm")
     assert [disk.folder for disk in disks_of([other, tmp_path, other])] == [str(other), str(tmp_path)]
 
 
