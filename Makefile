@@ -23,7 +23,7 @@ up: $(STAMP) ## collect from Hyperliquid, with Dagster; data stay in .data
 	@$(RUN) python -m demo --mainnet $(UP)
 
 test: $(STAMP) ## every test, on a real database
-	@$(RUN) pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(RUN) pytest -n 3 --dist loadfile
 
 lint: $(STAMP) ## format, lint, types, import contracts
 	@$(RUN) ruff format --check
