@@ -21,7 +21,7 @@ pytestmark = pytest.mark.e2e
 START = datetime(2025, 3, 3, tzinfo=UTC)
 # A market day in four minutes; the demo exchange's history gives three and a half days at once.
 RATE = 360.0
-HOURS = 4
+HOURS = 2
 
 DECIDED = "SELECT count(*), min(run_id) AS least, max(run_id) AS most FROM decisions"
 COPY = """

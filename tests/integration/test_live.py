@@ -38,6 +38,8 @@ from tests.live_lane import between, end_state, one_pass, posted, settle, small_
 # The open of a candle of 3m and of 37m, three days before the end of a month.
 START = parse_interval("111m").floor(datetime(2021, 1, 29, tzinfo=UTC))
 SPAN = TimeRange(START, START + timedelta(days=4, hours=4))
+# Two days and a half of it, in which the month ends.
+TURN = TimeRange(START + 20 * timedelta(minutes=111), SPAN.end)
 PLAN = plan_of(small_config("BTC"))
 BOTH = plan_of(small_config("BTC", "ETH"))
 
@@ -65,7 +67,7 @@ def test_a_market_that_comes_in_bit_by_bit_ends_as_one_pass_does(frames, seed):
     Some of those come before the row that refutes them. In the end the tables are those of one pass (law 5).
     """
     chance = Random(seed)
-    minutes = made_minutes(SPAN, chance, n_gaps=25)
+    minutes = made_minutes(TURN, chance, n_gaps=25)
     late = minutes.sample(fraction=0.02, seed=seed)
     wrong = minutes.sample(n=20, seed=seed + 1).with_columns(close=pl.col("low"))
     told = pl.concat([wrong, minutes.join(wrong, on="time", how="anti").join(late, on="time", how="anti")]).sort("time")
@@ -74,8 +76,8 @@ def test_a_market_that_comes_in_bit_by_bit_ends_as_one_pass_does(frames, seed):
         for gap in gaps_between(told["time"])
         if chance.random() < 0.5
     }
-    now = SPAN.start
-    while now < SPAN.end:
+    now = TURN.start
+    while now < TURN.end:
         end = now + chance.choice([1, 1, 1, 2, 5, 37, 600]) * MINUTE
         store_minutes(frames, "BTC", between(told, now, end))
         note_no_trade(frames, "BTC", [gap for gap, at in quiet.items() if now < at <= end])
@@ -91,7 +93,7 @@ def test_a_market_that_comes_in_bit_by_bit_ends_as_one_pass_does(frames, seed):
     settle(frames, PLAN, now=now)
     store_minutes(frames, "ONE", minutes)
     copy_no_trade(frames, "BTC", "ONE")
-    one_pass(frames, PLAN, "ONE", [SPAN], now=now)
+    one_pass(frames, PLAN, "ONE", [TURN], now=now)
     assert differences(end_state(frames, "BTC"), end_state(frames, "ONE")) == {}
     said = outcome(frames, "BTC")["decisions"]
     assert said.height > 1000
