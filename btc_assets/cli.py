@@ -29,6 +29,8 @@ A command is imported when it is used: ``btc --help`` imports none. It says what
 =====  ==============================================================================================
 """
 
+import atexit
+import gc
 import sys
 import traceback
 import warnings
@@ -97,6 +99,8 @@ class LazyGroup(click.Group):
 
     def main(self, args: Sequence[str] | None = None, *positional: Any, **options: Any) -> NoReturn:
         """Run the command line and leave the process with its exit code."""
+        # Python looks for garbage in all that there is as it ends: a quarter of a second after a backtest.
+        atexit.register(gc.freeze)
         given = list(sys.argv[1:] if args is None else args)
         is_debug = "--debug" in given
         with warnings.catch_warnings():

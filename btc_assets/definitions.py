@@ -1,5 +1,7 @@
 """Wiring only: the configuration becomes assets, checks, jobs and sensors."""
 
+import atexit
+import gc
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -140,4 +142,6 @@ def _hanging_on(config: Config, interval: Interval) -> list[dg.AssetKey]:
 @dg.definitions
 def defs() -> dg.Definitions:
     """Return the definitions for the configuration and environment of this process."""
+    # Python looks for garbage in all that there is as it ends: half a second of every run.
+    atexit.register(gc.freeze)
     return build_definitions(load_settings())

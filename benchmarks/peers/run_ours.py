@@ -4,6 +4,8 @@ Cases: ``whole`` from a Parquet file of minutes to figures, as `btc backtest` wi
 with funding and fills on minutes; ``sweep`` of many windows.
 """
 
+import atexit
+import gc
 import sys
 import time
 from datetime import datetime, timedelta
@@ -115,6 +117,8 @@ def peak_memory_mb() -> float:
 
 
 if __name__ == "__main__":
+    # As `btc` does.
+    atexit.register(gc.freeze)
     cases = {"whole": whole, "simulation": simulation, "sweep": sweep}
     said = cases[sys.argv[1]](sys.argv[2])
     sys.stdout.write(msgspec.json.encode({**said, "memory_mb": peak_memory_mb()}).decode() + "\n")

@@ -89,6 +89,34 @@ def test_help_and_status_import_no_heavy_library():
     assert done.stdout.strip() == "[]"
 
 
+GARBAGE = """
+import gc
+from {module} import {name}
+
+class Garbage:
+    def __del__(self):
+        print("looked for")
+
+gc.disable()
+garbage = Garbage()
+garbage.itself = garbage
+del garbage
+{name}({arguments})
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "arguments"),
+    [("btc_assets.cli", "main", '["--version"]'), ("btc_assets.definitions", "defs", "")],
+)
+def test_a_process_that_ends_looks_for_no_garbage(module, name, arguments):
+    """It has nothing to gain by that, and the libraries of a backtest or of Dagster are much to look through."""
+    code = GARBAGE.format(module=module, name=name, arguments=arguments)
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, "looked for" in done.stdout) == (0, False), done.stderr
+
+
 @pytest.mark.parametrize("name", ["backtst", "imports", "db2"])
 def test_unknown_command_names_near_misses(btc, name):
     """Bad usage: 2."""
