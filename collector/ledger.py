@@ -152,6 +152,8 @@ class Ledger:
         # Disjoint, ascending.
         self._doubts: list[Doubt] = []
         self._quiet: list[TimeRange] = []
+        # Under way: off the ledger until they are answered or put back.
+        self._asked: list[TimeRange] = []
         # Symbols take their turns, so that not all of them are asked about at the same moment.
         turn = timedelta(seconds=sum(symbol.encode()) % 60)
         self._hourly_time = now + HOUR + turn
@@ -240,6 +242,7 @@ class Ledger:
         asked = TimeRange(start, end)
         taken = [_at(doubt, part) for doubt in self._doubts for part in _both(doubt.range, asked)]
         self._hold([_at(d, part) for d in self._doubts for part in subtract_ranges([d.range], [asked])])
+        self._asked.append(asked)
         margin = WIDE_MARGIN if any(doubt.n_asked for doubt in taken) else MARGIN
         oldest = max(start - margin, min(start, floor_minute(now - self._plan.depth)))
         window = TimeRange(oldest, min(max(floor_minute(now) + MINUTE, end), end + margin))
@@ -249,13 +252,18 @@ class Ledger:
 
     def put_back(self, ask: Ask, *, due: datetime) -> None:
         """Take back a question that was not answered, or whose answer could not be stored."""
-        for minutes in merge_ranges([doubt.range for doubt in ask.doubts]):
-            # The reasons of an outage's minutes are forgotten: one doubt for all of them, however long it lasts.
-            kinds = {doubt.kind for doubt in ask.doubts if doubt.range.overlaps(minutes)}
-            self.note(minutes, due=due, kind=kinds.pop() if len(kinds) == 1 else Kind.ENDED)
+        self._asked = [asked for asked in self._asked if asked != ask.range]
+        # Apart, because what was confirmed is not lost when it grows older than history.
+        checks = [doubt for doubt in ask.doubts if doubt.kind is Kind.CHECK]
+        for doubts in (checks, [doubt for doubt in ask.doubts if doubt.kind is not Kind.CHECK]):
+            for minutes in merge_ranges([doubt.range for doubt in doubts]):
+                # The reasons of an outage's minutes are forgotten: one doubt for all of them, however long it lasts.
+                kinds = {doubt.kind for doubt in doubts if doubt.range.overlaps(minutes)}
+                self.note(minutes, due=due, kind=kinds.pop() if len(kinds) == 1 else Kind.ENDED)
 
     def settle(self, ask: Ask, answer: Answer, now: datetime) -> Outcome:
         """Take the verdicts of an answer: what is settled leaves the ledger, what is not is asked for again."""
+        self._asked = [asked for asked in self._asked if asked != ask.range]
         stored = [*answer.verdicts, *([self._first] if self._first is not None else [])]
         self._first = min(stored) if stored else None
         before = {minute: doubt for doubt in ask.doubts for minute in _minutes(doubt.range)}
@@ -343,7 +351,8 @@ class Ledger:
         if self._first is None or self._first >= minutes.end:
             return
         wanted = TimeRange(max(self._first, minutes.start), minutes.end)
-        for part in subtract_ranges([wanted], self._quiet):
+        # What is being asked for need not be confirmed: as a mere check, its doubt would be forgotten.
+        for part in subtract_ranges([wanted], merge_ranges([*self._quiet, *self._asked])):
             self.note(part, due=now, kind=Kind.CHECK)
 
     def _drop_older(self, oldest: datetime) -> list[TimeRange]:

@@ -214,6 +214,13 @@ class Play:
         )
         return found
 
+    async def stored(self, symbol: str, start: datetime, end: datetime) -> list[datetime]:
+        """Return the minutes of a symbol that have a row, from a start to an end."""
+        sql = (
+            "SELECT time FROM candles WHERE symbol = $1 AND interval = '1m' AND time >= $2 AND time < $3 ORDER BY time"
+        )
+        return [row["time"] for row in await self.connection.fetch(sql, symbol, start, end)]
+
     async def findings(self, kind: str, *, symbol: str | None = None) -> list[asyncpg.Record]:
         """Return the findings of a kind, oldest first."""
         rows = await self.connection.fetch(

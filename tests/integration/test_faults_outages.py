@@ -98,8 +98,8 @@ async def test_an_outage_longer_than_history(playing, caplog, monkeypatch):
     horizon = fault("rest_horizon", n_rows=60)
     async with playing(faults=[horizon], symbols={"BTC": None}, rate=2400, collector=told) as one, one.collecting():
         await one.reached(one.start + MINUTE)
-        begun_at = one.now()
         async with one.during(fault("outage")):
+            begun_at = one.now()
             end = await one.pass_time(timedelta(hours=3))
         await one.reached(end)
         await one.heals(unsettled=["provisional"])
@@ -107,11 +107,13 @@ async def test_an_outage_longer_than_history(playing, caplog, monkeypatch):
         assert (await _last_unconfirmed(one, end) or one.start) <= begun_at
         n_lost = await one.n_in_state("BTC", "unrecoverable")
         assert 100 <= n_lost <= 150
-        # One, or two that adjoin where the second half was given up at a later check.
+        # One, or two where the second half was given up at a later check; between them only what was told before.
         found = await one.findings("unrecoverable")
         assert sum((each["end_time"] - each["start_time"]) // MINUTE for each in found) == n_lost
-        edges = max(each["end_time"] for each in found), min(each["start_time"] for each in found)
-        assert edges[0] - edges[1] == n_lost * MINUTE
+        first, end_of_lost = min(each["start_time"] for each in found), max(each["end_time"] for each in found)
+        told_before = await one.stored("BTC", first, end_of_lost)
+        assert all(time <= begun_at for time in told_before)
+        assert end_of_lost - first == (n_lost + len(told_before)) * MINUTE
         assert {(each["severity"], each["resolved_at"]) for each in found} == {("error", None)}
         assert said(caplog, OLDER)
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from btc_core.model.candle import Verdict
-from btc_core.model.timerange import MINUTE, TimeRange, floor_minute
+from btc_core.model.timerange import MINUTE, TimeRange, floor_minute, merge_ranges
 from collector.ledger import Answer, Ask, Kind, Ledger, Outcome, Plan
 
 NOON = datetime(2025, 2, 14, 12, tzinfo=UTC)
@@ -285,6 +285,22 @@ def test_minutes_that_history_has_lost_are_given_up():
     later = NOON + 90 * HOUR
     given_up = book.advance(later)
     assert given_up == [TimeRange(NOON, later - 4999 * MINUTE)]
+
+
+def test_no_minute_of_a_long_outage_is_forgotten_while_it_is_asked_for():
+    """Every question of five days is under way for minutes, and fails: the hourly looks fall into it."""
+    book = ledger()
+    now, given_up = NOON, []
+    while now < NOON + 5 * DAY:
+        given_up += book.advance(now)
+        asked = [ask for is_urgent in (True, False) if (ask := book.take(now, is_urgent=is_urgent)) is not None]
+        for _ in range(3):
+            now += MINUTE
+            given_up += book.advance(now)
+        for ask in asked:
+            book.put_back(ask, due=now)
+    given_up += book.advance(now)
+    assert merge_ranges(given_up) == [TimeRange(NOON, now - 4999 * MINUTE)]
 
 
 def test_years_of_doubt_cost_no_more_than_a_minute_of_it():
