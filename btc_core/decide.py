@@ -161,7 +161,9 @@ def kept(evaluated: pl.DataFrame, *, before: float) -> pl.Series:
         low = evaluated.select(pl.coalesce("wanted", "at_least").fill_null(-1.0)).to_series()
         high = evaluated.select(pl.coalesce("wanted", "at_most").fill_null(1.0)).to_series()
         return pl.Series(keep_between(low.to_numpy(), high.to_numpy(), before=before))
-    return evaluated.select(pl.col("wanted").forward_fill().fill_null(before)).to_series()
+    wanted = evaluated["wanted"].cast(pl.Float64)
+    # Mostly there is nothing to fill, and a sweep asks thousands of times.
+    return wanted.forward_fill().fill_null(before) if wanted.null_count() else wanted
 
 
 def keep_between(low: Floats, high: Floats, *, before: float) -> Floats:

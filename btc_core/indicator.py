@@ -99,12 +99,13 @@ def configured_indicator(name: str, entry: IndicatorConfig) -> NamedIndicator:
 def with_indicators(candles: pl.DataFrame, indicators: list[NamedIndicator]) -> pl.DataFrame:
     """Return the candles with a column for each output of each indicator; null in the warm-up."""
     ready = with_ticks(candles)
-    found = ready.with_columns(**{name: each for indicator in indicators for name, each in indicator.values().items()})
+    values = [(indicator, indicator.values()) for indicator in indicators]
+    found = ready.with_columns(**{name: each for _, outputs in values for name, each in outputs.items()})
     # Most have no value there anyway: what is null already is not written anew.
     early = {
         name: _when_warm(pl.col(name), indicator.warm_up)
-        for indicator in indicators
-        for name in indicator.values()
+        for indicator, outputs in values
+        for name in outputs
         if (head := found[name].head(indicator.warm_up)).null_count() < len(head)
     }
     found = found.with_columns(**early) if early else found
