@@ -184,7 +184,7 @@ class Ledger:
             runs: Ranges of minutes and the state that the table has for them, one of ``minute_states``.
             now: The present instant.
         """
-        within = TimeRange(floor_minute(now - self._plan.depth) + MINUTE, self._through)
+        within = TimeRange(self._oldest(now), self._through)
         for part in subtract_ranges([within], [minutes for minutes, _ in runs]):
             self.note(part, due=now)
         for minutes, state in runs:
@@ -215,12 +215,18 @@ class Ledger:
         if now >= self._daily_time:
             self._daily_time = now + DAY
             self._look_again(TimeRange(floor_minute(now - self._plan.daily_reach), settled), now)
-        return self._drop_older(floor_minute(now - self._plan.depth) + MINUTE)
+        return self._drop_older(self._oldest(now))
+
+    def hear(self, minute: datetime, now: datetime) -> None:
+        """Know that a minute is stored that history did not tell: what comes after it is ours to ask."""
+        self._found([minute], minute + MINUTE, now)
 
     def hasten(self, now: datetime) -> None:
         """Ask at once for what was not confirmed yet, and a little before it: a connection was cut and is back."""
         if self.newest_settled is not None and self.newest_settled + MINUTE < self._through:
-            self.note(TimeRange(self.newest_settled - MARGIN, self._through), due=now)
+            # What is older than history was given up, once.
+            start = max(self.newest_settled - MARGIN, self._oldest(now))
+            self.note(TimeRange(start, self._through), due=now)
 
     def take(self, now: datetime, *, is_urgent: bool) -> Ask | None:
         """Return the next question, or None; its minutes are off the ledger until ``settle`` or ``put_back``.
@@ -264,8 +270,7 @@ class Ledger:
     def settle(self, ask: Ask, answer: Answer, now: datetime) -> Outcome:
         """Take the verdicts of an answer: what is settled leaves the ledger, what is not is asked for again."""
         self._asked = [asked for asked in self._asked if asked != ask.range]
-        stored = [*answer.verdicts, *([self._first] if self._first is not None else [])]
-        self._first = min(stored) if stored else None
+        self._found(answer.verdicts, ask.range.end, now)
         before = {minute: doubt for doubt in ask.doubts for minute in _minutes(doubt.range)}
         again: list[Doubt] = []
         found: dict[Kind, list[TimeRange]] = {kind: [] for kind in Kind}
@@ -299,6 +304,14 @@ class Ledger:
             given_up=merge_ranges(given_up),
             disputed=ranges[Kind.DISPUTED],
         )
+
+    def _found(self, minutes: Iterable[datetime], end: datetime, now: datetime) -> None:
+        """Keep which stored minute is the oldest. What lies between it and the one before is ours to ask, too."""
+        before = self._first
+        stored = [*minutes, *([before] if before is not None else [])]
+        self._first = min(stored) if stored else None
+        if before is not None and self._first != before and end < before:
+            self.note(TimeRange(end, before), due=now)
 
     def _kind(self, minute: datetime, answer: Answer) -> Kind | None:
         """Return what an answer says of a minute; None where it is not ours to ask."""
@@ -355,6 +368,10 @@ class Ledger:
         for part in subtract_ranges([wanted], merge_ranges([*self._quiet, *self._asked])):
             self.note(part, due=now, kind=Kind.CHECK)
 
+    def _oldest(self, now: datetime) -> datetime:
+        """Return the oldest minute that history still has."""
+        return floor_minute(now - self._plan.depth) + MINUTE
+
     def _drop_older(self, oldest: datetime) -> list[TimeRange]:
         """Give up what the exchange no longer has, and what it was never heard about."""
         old = [doubt for doubt in self._doubts if doubt.range.start < oldest]
@@ -362,6 +379,8 @@ class Ledger:
             return []
         past = TimeRange(min(doubt.range.start for doubt in old), oldest)
         lost = [part for d in old if d.kind in (Kind.MISSING, Kind.ENDED) for part in _both(d.range, past)]
+        # Nobody traded in them, whatever they were asked for again.
+        lost = subtract_ranges(merge_ranges(lost), self._quiet)
         self._hold([_at(d, part) for d in self._doubts for part in subtract_ranges([d.range], [past])])
         self._quiet = [minutes for minutes in self._quiet if minutes.end > oldest]
         first = self._first

@@ -395,10 +395,14 @@ class Session:
     def _close(self, now: datetime) -> list[Action]:
         closed = self._minutes.close(now)
         for candle in closed:
+            ledger = self._ledgers.get(candle.symbol)
+            if ledger is None:
+                continue
+            ledger.hear(candle.time, now)
             minute = TimeRange(candle.time, candle.time + MINUTE)
             # A minute that was long over when the stream told of it: history was asked for it before.
-            if minute.end + self._plan.confirm_after <= now and candle.symbol in self._ledgers:
-                self._ledgers[candle.symbol].note(minute, due=now)
+            if minute.end + self._plan.confirm_after <= now:
+                ledger.note(minute, due=now)
         return [Store(tuple(closed), is_urgent=True)] if closed else []
 
     def _watch(self, link: Link, now: datetime) -> list[Action]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from btc_core.model.candle import Candle, State, Verdict
-from btc_core.model.timerange import MINUTE, TimeRange, floor_minute, to_ms
+from btc_core.model.timerange import MINUTE, TimeRange, floor_minute, subtract_ranges, to_ms
 from collector.exchanges.hyperliquid import EXCHANGE
 from collector.ledger import Answer, Ask, Plan
 from collector.link import Timing
@@ -23,6 +23,7 @@ from collector.session import MEMORY, Drop, Mark, Replace, Send, Session, Store
 
 NOON = datetime(2025, 2, 14, 12, tzinfo=UTC)
 SYMBOLS = ("BTC", "ETH")
+HOUR = timedelta(hours=1)
 PLAN = Plan(depth=EXCHANGE.history_depth, window=EXCHANGE.history_window)
 
 
@@ -93,8 +94,19 @@ class Table:
         self.marks.pop(key, None)
 
 
+class UnderWay(NamedTuple):
+    """A question, when it was put and is answered, and what history said then; None: nothing."""
+
+    ask: Ask
+    at: datetime
+    until: datetime
+    rows: list[Candle] | None
+
+
 class Collecting(RuleBasedStateMachine):
     """A market of two coins, an exchange with faults, and the session between them and the table."""
+
+    plan = PLAN
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,6 +121,9 @@ class Collecting(RuleBasedStateMachine):
         self.hole: datetime | None = None
         self.is_rest_away = self.is_table_away = False
         self.unwritten: list[Candle] = []
+        # Questions without an answer yet: one of each kind and symbol, as the collector asks them.
+        self.slowness = timedelta()
+        self.under_way: dict[tuple[str, bool], UnderWay] = {}
         self.restated: set[tuple[str, datetime]] = set()
 
     @initialize()
@@ -182,13 +197,18 @@ class Collecting(RuleBasedStateMachine):
     @rule()
     def die(self) -> None:
         """The process is killed and another one starts."""
-        self.links, self.unwritten = [], []
+        self.links, self.unwritten, self.under_way = [], [], {}
         self.begin()
 
     @rule(seconds=st.sampled_from([0, 30, 90]))
     def lag_behind(self, seconds: int) -> None:
         """History shows what it knew some seconds ago."""
         self.lag = timedelta(seconds=seconds)
+
+    @rule(seconds=st.sampled_from([0, 2, 40]))
+    def answer_slowly(self, seconds: int) -> None:
+        """A question is under way for so long."""
+        self.slowness = timedelta(seconds=seconds)
 
     @rule(minutes=st.integers(0, 5))
     def lose_a_row(self, minutes: int) -> None:
@@ -217,7 +237,8 @@ class Collecting(RuleBasedStateMachine):
         """The faults end; half an hour later the table is the truth."""
         if not hasattr(self, "session"):
             return
-        self.lag, self.hole, self.is_rest_away, self.is_table_away = timedelta(), None, False, False
+        self.lag, self.hole, self.slowness = timedelta(), None, timedelta()
+        self.go_away(rest=False, table=False)
         if not self.links:
             self.connect()
         # The market goes on, else history could not show that the last minutes had no trades.
@@ -240,7 +261,7 @@ class Collecting(RuleBasedStateMachine):
         versions = self.truth.get((symbol, time))
         row, mark = self.table.rows.get((symbol, time)), self.table.marks.get((symbol, time))
         if versions is None:
-            assert (row, mark) == (None, "no_trade")
+            assert (row, mark) == (None, "no_trade"), (symbol, time, self.now)
         else:
             assert mark is None
             assert row == Stored(versions[-1][1], State.CONFIRMED), (symbol, time)
@@ -250,14 +271,18 @@ class Collecting(RuleBasedStateMachine):
 
     def begin(self) -> None:
         """Start a process: it knows what the table knows."""
-        self.session = Session(EXCHANGE, Timing(), PLAN, dice=random.Random(0))
+        self.session = Session(EXCHANGE, Timing(), self.plan, dice=random.Random(0))
         for symbol in SYMBOLS:
             times = sorted(time for s, time in self.table.rows if s == symbol)
             runs = [(time, self.table.rows[symbol, time].state.value) for time in times]
             runs += [(time, mark) for (s, time), mark in self.table.marks.items() if s == symbol]
             ranges = [(TimeRange(time, time + MINUTE), state) for time, state in sorted(runs)]
             first = times[0] if times else None
-            self.do(self.session.begin(symbol, symbol, first=first, runs=ranges, lost=(), now=self.now))
+            oldest = floor_minute(self.now - self.plan.depth) + MINUTE
+            old = [TimeRange(first, oldest)] if first is not None and first < oldest else []
+            lost = subtract_ranges(old, [known for known, _ in ranges])
+            within = [(known, state) for known, state in ranges if known.start >= oldest]
+            self.do(self.session.begin(symbol, symbol, first=first, runs=within, lost=lost, now=self.now))
 
     def deliver(self, text: str | bytes) -> None:
         """A message comes on the newest connection."""
@@ -298,6 +323,7 @@ class Collecting(RuleBasedStateMachine):
         end = self.now + duration
         while self.now < end:
             times = [self.session.next_deadline, *(self.session.ask_time(symbol, self.now) for symbol in SYMBOLS)]
+            times += [held.until for held in self.under_way.values()]
             later = [time for time in times if time is not None and time > self.now]
             self.now = min([end, *later])
             self.do(self.session.tick(self.now))
@@ -308,18 +334,31 @@ class Collecting(RuleBasedStateMachine):
                     self.ask(symbol, is_urgent=is_urgent)
 
     def ask(self, symbol: str, *, is_urgent: bool) -> None:
-        """Put the questions that are due."""
-        while (ask := self.session.ask(symbol, self.now, is_urgent=is_urgent)) is not None:
-            if self.is_rest_away or self.is_table_away:
-                self.session.unanswered(ask, due=self.now + timedelta(seconds=20))
-                continue
-            rows = self.history(ask)
-            settled_until = self.now - PLAN.confirm_after
-            usable = [row for row in rows if row.time in ask.range and row.time + MINUTE <= settled_until]
-            verdicts = self.table.confirm(ask, usable)
-            around = (rows[0].time, rows[-1].time) if rows else None
-            answer = Answer(verdicts=verdicts, rows=around, settled_until=settled_until)
-            self.do(self.session.answered(ask, answer, usable, self.now))
+        """Put the questions that are due, one after the other, and take the answers that have come."""
+        place = symbol, is_urgent
+        while True:
+            if (held := self.under_way.get(place)) is None:
+                ask = self.session.ask(symbol, self.now, is_urgent=is_urgent)
+                if ask is None:
+                    return
+                rows = None if self.is_rest_away else self.history(ask)
+                held = self.under_way[place] = UnderWay(ask, self.now, self.now + self.slowness, rows)
+            if held.until > self.now:
+                return
+            del self.under_way[place]
+            self.answer(held)
+
+    def answer(self, held: UnderWay) -> None:
+        """Hold what history said against the table."""
+        if held.rows is None or self.is_table_away:
+            self.session.unanswered(held.ask, due=self.now + timedelta(seconds=20))
+            return
+        settled_until = held.at - self.plan.confirm_after
+        usable = [row for row in held.rows if row.time in held.ask.range and row.time + MINUTE <= settled_until]
+        verdicts = self.table.confirm(held.ask, usable)
+        around = (held.rows[0].time, held.rows[-1].time) if held.rows else None
+        answer = Answer(verdicts=verdicts, rows=around, settled_until=settled_until)
+        self.do(self.session.answered(held.ask, answer, usable, self.now))
 
     def history(self, ask: Ask) -> list[Candle]:
         """Return what history shows of a window now."""
@@ -339,8 +378,70 @@ def candle(symbol: str, time: datetime, version: Version) -> Candle:
     )  # fmt: skip
 
 
+class CollectingForLong(Collecting):
+    """The same where history reaches back four hours, and may be away for longer."""
+
+    plan = Plan(
+        depth=4 * HOUR,
+        window=3 * HOUR,
+        hourly_reach=2 * HOUR,
+        daily_reach=200 * MINUTE,
+        no_trade_until=1 * HOUR,
+        reach=200 * MINUTE,
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        # What history may have lost before it could be asked.
+        self.lost_before = NOON - 30 * MINUTE
+
+    @rule(minutes=st.sampled_from([60, 230, 300]))
+    def wait_long(self, minutes: int) -> None:
+        """Hours pass, in which something is traded every few minutes, and nobody is told of it."""
+        # A row that is left out for longer than anybody asks for it stays out.
+        self.hole = None
+        for _ in range(minutes // 7):
+            for symbol in SYMBOLS:
+                self.trade(symbol, 1, "lost")
+            self.pass_time(7 * MINUTE)
+
+    @rule(rest=st.booleans(), table=st.booleans())
+    def go_away(self, *, rest: bool, table: bool) -> None:
+        """History or the table is away, or back."""
+        if self.is_rest_away or self.is_table_away:
+            # A minute without trades is known by the rows on both sides of it.
+            self.lost_before = self.now - self.plan.depth + 10 * MINUTE
+        super().go_away(rest=rest, table=table)
+
+    def history(self, ask: Ask) -> list[Candle]:
+        """Return what history shows of a window now."""
+        oldest = floor_minute(self.now - self.plan.depth) + MINUTE
+        return [row for row in super().history(ask) if row.time >= oldest]
+
+    def check(self, symbol: str, time: datetime) -> bool:
+        """A minute that history may have lost has one state nevertheless, and none that is wrong."""
+        if time >= self.lost_before:
+            return super().check(symbol, time)
+        row, mark = self.table.rows.get((symbol, time)), self.table.marks.get((symbol, time))
+        assert (row is None) == (mark is not None), (symbol, time)
+        if mark == "no_trade":
+            assert (symbol, time) not in self.truth
+        return True
+
+    def do(self, actions: list) -> None:
+        """What is known to be without trades is not given up."""
+        for action in actions:
+            if isinstance(action, Mark) and action.kind == "unrecoverable":
+                for part in action.ranges:
+                    for i in range(part.n_minutes):
+                        assert self.table.marks.get((action.symbol, part.start + i * MINUTE)) != "no_trade"
+        super().do(actions)
+
+
 Collecting.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestCollecting = Collecting.TestCase
+CollectingForLong.TestCase.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)
+TestCollectingForLong = CollectingForLong.TestCase
 
 
 def session() -> Session:

@@ -235,6 +235,19 @@ def test_what_lies_before_the_first_row_is_not_missing():
     assert book.n_minutes(Kind.MISSING) == 0
 
 
+def test_minutes_without_trades_between_two_first_answers_are_asked_for_again():
+    """Before the older answer came they lay before all that was known, and nothing that does is missing."""
+    book = ledger(first=None)
+    book.take_stock([], NOON)
+    urgent, older = book.take(NOON, is_urgent=True), book.take(NOON, is_urgent=False)
+    seam = urgent.range.start
+    book.settle(urgent, answer(urgent, NOON, lacks=tuple(seam + i * MINUTE for i in range(5))), NOON)
+    book.settle(older, answer(older, NOON), NOON)
+    again = book.take(NOON, is_urgent=False)
+    assert TimeRange(seam, seam + 5 * MINUTE).clip(again.range) == TimeRange(seam, seam + 5 * MINUTE)
+    assert book.settle(again, answer(again, NOON, lacks=(seam,)), NOON).quiet == [minutes(seam)]
+
+
 def test_a_question_that_failed_is_asked_again_with_all_its_minutes():
     """However long the exchange is away, one question brings everything."""
     book = ledger()
@@ -301,6 +314,25 @@ def test_no_minute_of_a_long_outage_is_forgotten_while_it_is_asked_for():
             book.put_back(ask, due=now)
     given_up += book.advance(now)
     assert merge_ranges(given_up) == [TimeRange(NOON, now - 4999 * MINUTE)]
+
+
+def test_minutes_after_the_first_of_the_stream_are_given_up_although_history_never_spoke():
+    """An empty table at the start, and history was away for longer than it reaches back."""
+    book = ledger(first=None)
+    book.take_stock([], NOON)
+    book.hear(NOON + MINUTE, NOON + 2 * MINUTE)
+    later = NOON + 90 * HOUR
+    assert book.advance(later) == [TimeRange(NOON + MINUTE, later - 4999 * MINUTE)]
+
+
+def test_what_was_given_up_is_not_given_up_again_when_a_connection_is_back():
+    """Nor is what had been confirmed before."""
+    book = ledger(first=NOON - 10 * MINUTE)
+    book.take_stock([(TimeRange(NOON - 10 * MINUTE, NOON), "confirmed")], NOON)
+    later = NOON + 90 * HOUR
+    assert book.advance(later) == [TimeRange(NOON, later - 4999 * MINUTE)]
+    book.hasten(later)
+    assert book.advance(later + MINUTE) == [minutes(later - 4999 * MINUTE)]
 
 
 def test_years_of_doubt_cost_no_more_than_a_minute_of_it():
