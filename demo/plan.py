@@ -74,6 +74,8 @@ def _demo_plan(options: argparse.Namespace, settings: Settings, folder: Path) ->
         api_url=f"http://{HOST}:{exchange_port}/info",
         database_url=options.database_url or embedded_url(database_port),
         collector_port=free_port(),
+        lake=str(folder / "lake"),
+        alert_urls="",
     )
     coins = {name: settings.config.coin_of(name) for name in settings.config.symbols}
     variables = {
@@ -81,6 +83,10 @@ def _demo_plan(options: argparse.Namespace, settings: Settings, folder: Path) ->
         "HYPERLIQUID_WS_URL": demo.ws_url,
         "HYPERLIQUID_API_URL": demo.api_url,
         "BTC_CLOCK": f"{clock.sim!r},{clock.real!r},{clock.rate!r}",
+        # Nothing of the made-up market comes into anybody's backup, or to anybody's telephone.
+        "BTC_LAKE": demo.lake,
+        "ALERT_URLS": "",
+        "ALERT_URLS_FILE": "",
     }
     return Plan(
         title=f"The demo: a made-up market (seed {options.seed}), a market day in a minute, from "

@@ -43,6 +43,8 @@ def test_the_demo_has_everything_of_its_own(told):
         assert variables["HYPERLIQUID_WS_URL"] == f"ws://127.0.0.1:{demo.exchange_port}/ws"
         assert variables["HYPERLIQUID_API_URL"] == f"http://127.0.0.1:{demo.exchange_port}/info"
         assert f":{demo.database_port}/" in demo.settings.database_url
+        assert variables["BTC_LAKE"] == demo.settings.lake == str(folder / "lake")
+        assert (variables["ALERT_URLS"], variables["ALERT_URLS_FILE"]) == ("", "")
         assert demo.coins == {"BTC": "BTC"}
     assert not folder.exists()
 
