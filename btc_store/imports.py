@@ -8,7 +8,7 @@ import gzip
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -23,6 +23,7 @@ from btc_core.ticks import is_too_fine, is_too_high
 from btc_store.frames import Frames
 
 EXCHANGE_SAID = "stored from the exchange"
+NOT_OVER = "the minute is not over"
 # Where a file's name begins with its date, or is one.
 UNNAMED = "file"
 
@@ -109,14 +110,33 @@ def check_source_name(name: str) -> str:
     return name
 
 
-def import_candles(frames: Frames, symbol: str, path: Path, name: str) -> ImportReport:
+def import_candles(frames: Frames, symbol: str, path: Path, name: str, *, now: datetime) -> ImportReport:
     """Store the candles of a file as ``import:<name>``, all of them or none; twice is once.
 
+    A minute that is not over at ``now`` is left out and counted as refused: its candle may still change.
+
     Raises:
-        ImportFileError: If the file cannot be taken as it is.
+        ImportFileError: If the file cannot be taken as it is, or none of its minutes is over.
         DatabaseError: If the database is away, or has another schema.
     """
-    return import_rows(frames, symbol, read_candle_file(path, symbol), name)
+    rows = read_candle_file(path, symbol)
+    over = rows.filter(pl.col("time") <= now - MINUTE)
+    if not over.height:
+        raise _refusal(
+            path,
+            f"expected minutes that are over, found {format_time(rows['time'][0])} as the first, and it is "
+            f"{format_time(now)}. Correct the times",
+        )
+    report = import_rows(frames, symbol, over, name)
+    early = rows.filter(pl.col("time") > now - MINUTE)
+    if not early.height:
+        return report
+    return replace(
+        report,
+        n_rows=rows.height,
+        refused={**report.refused, NOT_OVER: early.height},
+        examples={**report.examples, NOT_OVER: early["time"].head(_N_EXAMPLES).to_list()},
+    )
 
 
 def import_rows(frames: Frames, symbol: str, rows: pl.DataFrame, name: str) -> ImportReport:

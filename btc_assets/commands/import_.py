@@ -30,7 +30,7 @@ def import_files(
 
     CSV has a header (time, open, high, low, close, volume, trades) or is an exchange archive of 12 columns. Times are
     ISO 8601, or whole seconds, ms, µs or ns since 1970. A file is stored whole or not at all; repeating it changes
-    nothing. What the exchange itself said is never overwritten.
+    nothing. What the exchange itself said is never overwritten, and a minute that is not over is left out.
     """
     from btc_store.frames import open_frames
     from btc_store.imports import check_source_name, import_candles, source_name
@@ -41,7 +41,7 @@ def import_files(
     with progress("importing", total=len(files)) as advance, open_frames(settings.database_url) as frames:
         for path in files:
             try:
-                report = import_candles(frames, symbol, path, source or source_name(path))
+                report = import_candles(frames, symbol, path, source or source_name(path), now=settings.now())
             except BtcError:
                 # The files before this one are stored, and whoever reads the error should know.
                 for earlier in reports:

@@ -191,7 +191,7 @@ async def test_an_import_heals(connection, database_url, tmp_path):
     rows = {name: [value] * 2 for name, value in (("open", 1.0), ("high", 1.0), ("low", 1.0), ("close", 1.0))}
     pl.DataFrame({"time": [START, START + 3 * MINUTE], **rows, "volume": [1.0] * 2}).write_csv(path)
     with open_frames(database_url) as frames:
-        import_candles(frames, "BTC", path, "test")
+        import_candles(frames, "BTC", path, "test", now=datetime.now(UTC))
     assert await marked(connection, "unrecoverable") == [(-5, 0), (1, 3), (4, 10)]
 
 

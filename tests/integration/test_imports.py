@@ -14,10 +14,11 @@ from btc_core.model.interval import ONE_MINUTE
 from btc_core.model.timerange import TimeRange
 from btc_store.candles import upsert_candles
 from btc_store.frames import open_frames, read_candles
-from btc_store.imports import EXCHANGE_SAID, import_candles
+from btc_store.imports import EXCHANGE_SAID, NOT_OVER, import_candles
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+NOW = START + timedelta(days=30)
 YEAR = "data/candles/binance_btcusdt_1m_2021.parquet"
 EARLIER_PRINT = "data/candles/binance_btcusdt_1m_2021-04_earlier_print.parquet"
 
@@ -52,7 +53,7 @@ def put(frames, tmp_path):
     def run(candles, symbol="BTC", name="test"):
         path = tmp_path / "candles.csv"
         candles.write_csv(path)
-        return import_candles(frames, symbol, path, name)
+        return import_candles(frames, symbol, path, name, now=NOW)
 
     return run
 
@@ -176,14 +177,24 @@ async def test_repeated_rows_of_a_file_are_same(put, connection):
         candles_of(time=[START + i * MINUTE for i in (0, 1, 2, 3)] + [START + timedelta(seconds=90)]),
         candles_of(time=[START + i * MINUTE for i in (0, 1, 2, 3, 3)], close=[101.0, 101.0, 101.0, 101.0, 101.5]),
         candles_of(0),
+        candles_of(time=[NOW + i * MINUTE for i in range(5)]),
     ],
-    ids=["column", "text", "high", "volume", "nan", "time", "twice", "empty"],
+    ids=["column", "text", "high", "volume", "nan", "time", "twice", "empty", "future"],
 )
 async def test_a_refused_file_stores_nothing(put, connection, wrong):
     """All of a file or nothing, also where only its last row is wrong."""
     with pytest.raises(ImportFileError, match="nothing of the file was stored"):
         put(wrong)
     assert await rows_of(connection) == []
+
+
+async def test_a_minute_that_is_not_over_is_left_out(put, connection):
+    """As the last row of a download mostly is: it is counted and named, and all else is stored."""
+    report = put(candles_of(time=[NOW + i * MINUTE for i in range(-3, 2)]))
+    assert counts(report) == (3, 0, 0, 2)
+    assert report.refused == {NOT_OVER: 2}
+    assert report.examples == {NOT_OVER: [NOW, NOW + MINUTE]}
+    assert [row["time"] for row in await rows_of(connection)] == [NOW + i * MINUTE for i in (-3, -2, -1)]
 
 
 async def test_a_write_that_fails_stores_nothing(put, connection):
@@ -214,23 +225,23 @@ def test_database_without_tables(empty_database_url, tmp_path):
     candles_of().write_csv(path)
     with open_frames(empty_database_url) as frames:  # noqa: SIM117  # the error is made on the way out
         with pytest.raises(Exception, match="candles"):
-            import_candles(frames, "BTC", path, "test")
+            import_candles(frames, "BTC", path, "test", now=NOW)
     with pytest.raises(DatabaseError, match="btc db upgrade"), open_frames(empty_database_url) as frames:
-        import_candles(frames, "BTC", path, "test")
+        import_candles(frames, "BTC", path, "test", now=NOW)
 
 
 def test_the_year(frames, shared):
     """Every row in seconds, exactly six outages; an earlier print of 70 minutes changes those, the year undoes it."""
     started = time.monotonic()
-    assert counts(import_candles(frames, "BTC", shared / YEAR, "year")) == (524_607, 0, 0, 0)
+    assert counts(import_candles(frames, "BTC", shared / YEAR, "year", now=NOW)) == (524_607, 0, 0, 0)
     # 4 s on two cores; the limit is for a busy machine.
     assert time.monotonic() - started < 30
     times = frames.read("read_minute_times", "BTC", datetime(2021, 1, 1, tzinfo=UTC), datetime(2022, 1, 1, tzinfo=UTC))
     gaps = gaps_between(times["time"])
     assert (len(gaps), sum(gap.n_minutes for gap in gaps)) == (6, 993)
-    assert counts(import_candles(frames, "BTC", shared / YEAR, "year")) == (0, 0, 524_607, 0)
-    assert counts(import_candles(frames, "BTC", shared / EARLIER_PRINT, "earlier")) == (0, 70, 0, 0)
-    assert counts(import_candles(frames, "BTC", shared / YEAR, "year")) == (0, 70, 524_537, 0)
+    assert counts(import_candles(frames, "BTC", shared / YEAR, "year", now=NOW)) == (0, 0, 524_607, 0)
+    assert counts(import_candles(frames, "BTC", shared / EARLIER_PRINT, "earlier", now=NOW)) == (0, 70, 0, 0)
+    assert counts(import_candles(frames, "BTC", shared / YEAR, "year", now=NOW)) == (0, 70, 524_537, 0)
     stored = read_candles(
         frames, "BTC", ONE_MINUTE, TimeRange(datetime(2021, 1, 1, tzinfo=UTC), datetime(2022, 1, 1, tzinfo=UTC))
     )
@@ -243,7 +254,7 @@ def test_the_year(frames, shared):
 )
 def test_archives_in_both_units(frames, shared, day, n_rows):
     """The exchange's own files: milliseconds to the end of 2024, microseconds since."""
-    report = import_candles(frames, "BTC", shared / f"data/wire/BTCUSDT-1m-{day}.csv.gz", "archive")
+    report = import_candles(frames, "BTC", shared / f"data/wire/BTCUSDT-1m-{day}.csv.gz", "archive", now=NOW)
     assert counts(report) == (n_rows, 0, 0, 0)
     first = datetime.fromisoformat(day).replace(tzinfo=UTC)
     assert (report.start, report.end) == (first, first + timedelta(hours=23, minutes=59))
@@ -251,6 +262,6 @@ def test_archives_in_both_units(frames, shared, day, n_rows):
 
 def test_archive_and_parquet_agree(frames, shared):
     """The same day from the archive's CSV and from the year's Parquet file is the same to the last bit."""
-    import_candles(frames, "BTC", shared / YEAR, "year")
-    report = import_candles(frames, "BTC", shared / "data/wire/BTCUSDT-1m-2021-05-19.csv.gz", "archive")
+    import_candles(frames, "BTC", shared / YEAR, "year", now=NOW)
+    report = import_candles(frames, "BTC", shared / "data/wire/BTCUSDT-1m-2021-05-19.csv.gz", "archive", now=NOW)
     assert counts(report) == (0, 0, 1_440, 0)

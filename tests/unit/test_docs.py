@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 
@@ -200,7 +201,7 @@ def test_the_import_of_its_page_counts_as_the_page_says(database_url, tmp_path):
     counts = []
     with open_frames(database_url) as frames:
         for _ in range(2):
-            report = import_candles(frames, "BTC", file, source_name(file))
+            report = import_candles(frames, "BTC", file, source_name(file), now=datetime.now(UTC))
             refused = sum(report.refused.values())
             counts.append([report.n_rows, report.new, report.changed, report.same, refused])
         gaps = find_gaps(frames, "BTC", TimeRange(report.start, report.end))
