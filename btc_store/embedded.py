@@ -232,7 +232,7 @@ class EmbeddedPostgres:
             installation = _reachable_installation(installation)
         if version is None:
             _create_data(self.data, installation, account)
-        _remove_stale_pid_file(self.data)
+        _refuse_running_server(self.data)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         return installation, account
 
@@ -285,7 +285,7 @@ class EmbeddedPostgres:
         if "Address already in use" in said:
             return _port_in_use(self.port)
         if 'lock file "postmaster.pid" already exists' in said:
-            return DatabaseError(f"another server runs on the data in {self.data}: stop it first")
+            return _data_in_use(self.data)
         fatal = [line.partition("FATAL:")[2].strip() for line in said.splitlines() if "FATAL:" in line]
         reason = fatal[0] if fatal else f"no answer within {START_SECONDS} seconds, or no reason given"
         return DatabaseError(f"the database in {self.data} did not start: {reason}. Its output is in {self.log}")
@@ -369,17 +369,26 @@ def _create_data(data: Path, installation: Installation, account: tuple[int, int
         shutil.rmtree(new, ignore_errors=True)
 
 
-def _remove_stale_pid_file(data: Path) -> None:
-    """Remove the pid file of a killed server whose number another process has by now.
+def _refuse_running_server(data: Path) -> None:
+    """Refuse data on which a server runs; remove the pid file of a killed one whose number another process has by now.
 
     PostgreSQL removes the file itself where there is no such process, and takes any other for the old server. But a
     server's working directory is its data folder: Linux shows it; elsewhere PostgreSQL's rule stays.
+
+    Raises:
+        DatabaseError: If one runs, before anything of it is touched: its log is in use.
     """
     file = data / "postmaster.pid"
     with suppress(OSError, ValueError, IndexError):
-        pid = abs(int(file.read_text(encoding="utf-8").splitlines()[0]))
-        if Path(f"/proc/{pid}/cwd").resolve(strict=True) != data:
-            file.unlink()
+        # https://www.postgresql.org/docs/current/storage-file-layout.html: the pid, the folder, the start, the port.
+        pid, _, _, port = file.read_text(encoding="utf-8").splitlines()[:4]
+        if Path(f"/proc/{abs(int(pid))}/cwd").resolve(strict=True) == data:
+            raise _data_in_use(data, f", or use it: DATABASE_URL=postgresql://postgres@{HOST}:{int(port)}/btc_data")
+        file.unlink()
+
+
+def _data_in_use(data: Path, way_out: str = "") -> DatabaseError:
+    return DatabaseError(f"another server runs on the data in {data}: stop it first{way_out}")
 
 
 def _account(data: Path) -> tuple[int, int]:

@@ -105,9 +105,13 @@ async def test_a_pid_file_whose_number_was_given_away_is_stale(folder):
 
 def test_a_second_server_on_the_same_data_is_refused(folder):
     """Two servers on one data folder would destroy it: the second says who is in the way."""
-    refused = pytest.raises(DatabaseError, match=r"another server runs on the data in .*/pg: stop it first")
-    with EmbeddedPostgres(folder / "pg", is_disposable=True), refused:
-        EmbeddedPostgres(folder / "pg").start()
+    with EmbeddedPostgres(folder / "pg", is_disposable=True) as server:
+        written = server.log.stat().st_ino
+        with pytest.raises(DatabaseError, match=r"another server runs on the data in .*/pg: stop it first") as refused:
+            EmbeddedPostgres(folder / "pg").start()
+        assert server.log.stat().st_ino == written, "the running server's log is its own"
+    if sys.platform == "linux":
+        assert f"DATABASE_URL=postgresql://postgres@127.0.0.1:{server.port}/btc_data" in str(refused.value)
 
 
 def test_a_port_in_use_is_one_sentence(folder):
