@@ -102,7 +102,8 @@ def build_definitions(settings: Settings, progress: Progress | None = None) -> d
 
 def _tell_of(broken: Sequence[PluginError]) -> None:
     for error in broken:
-        logger.error("strategy left out", extra={"file": error.file, "fault": error.fault})
+        # The sentence itself: terminals show no more of a record than its text.
+        logger.error("strategy left out: %s", error)
 
 
 def _watch(config: Config, placed: Mapping[dg.AssetCheckKey, PlacedCheck], history: TimeRange) -> Watch:

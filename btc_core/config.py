@@ -251,7 +251,7 @@ def parse_config(tree: object, *, symbols: tuple[str, ...] = ()) -> Config:
         ConfigError: If a key is unknown (names near misses), missing, or has a wrong value.
     """
     if not isinstance(tree, dict):
-        raise ConfigError(f"expected keys and values, found {type(tree).__name__}")
+        raise ConfigError(f"expected keys and values, found {'nothing' if tree is None else type(tree).__name__}")
     try:
         config = msgspec.convert(_with_paper(tree), Config)
     except msgspec.ValidationError as error:

@@ -4,11 +4,12 @@ import logging
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import yaml
@@ -22,7 +23,17 @@ logger = logging.getLogger(__name__)
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without numbers of base 60: 5:40:5 is a range, not 20405."""
+    """YAML without numbers of base 60, 5:40:5 is a range and not 20405; and without a key that stands there twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - as in YAML
+        first: dict[str, yaml.Node] = {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and (before := first.setdefault(key.value, key)) is not key:
+                raise ConfigError(
+                    f"line {key.start_mark.line + 1}: the key {key.value} stands in line {before.start_mark.line + 1} "
+                    "already. Put together what belongs to it"
+                )
+        return super().construct_mapping(node, deep)
 
 
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
@@ -149,12 +160,11 @@ def read_config(path: Path, *, symbols: tuple[str, ...] = ()) -> Config:
     """
     try:
         tree: object = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a safe one
+        return parse_config(tree, symbols=symbols)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}. BTC_CONFIG names the configuration file") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
-    try:
-        return parse_config(tree, symbols=symbols)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
 

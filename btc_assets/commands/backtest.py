@@ -22,6 +22,7 @@ from btc_assets.commands.options import (
 from btc_assets.commands.output import Place, answer, place_of, progress, table
 from btc_assets.decisions import completeness_of
 from btc_assets.report.page import Market, page
+from btc_core.enabled import try_out
 from btc_core.errors import DataError, InputError
 from btc_core.model.backtest import Mode
 from btc_core.model.interval import Interval, parse_interval
@@ -89,6 +90,7 @@ def COMMAND(  # noqa: N802  # the constant that cli.py looks for
 ) -> None:
     """Simulate a strategy over stored 1m candles: decisions at each candle's close, fills at the next minute's open."""
     named = load_strategy(strategy, _from_start(strategy, parameters, start))
+    try_out(named)
     given = {name: value for name, value in rules.items() if value is not None}
     config = msgspec.structs.replace(settings.config.backtest, **given)
     asked = TimeRange(start, end or settings.now())

@@ -5,6 +5,7 @@ import msgspec
 
 from btc_assets.commands.options import INTERVAL, command, json_option, parameters_option, pass_settings
 from btc_assets.commands.output import answer
+from btc_core.enabled import try_out
 from btc_core.lookahead import check, market_for
 from btc_core.model.interval import Interval
 from btc_core.strategy import load_strategy
@@ -35,6 +36,7 @@ def check_strategy(
     proof, and gets better with every seed.
     """
     strategy = load_strategy(name, parameters)
+    try_out(strategy)
     verdict = check(strategy, market_for(strategy, interval, seed=seed), seed=seed, n_trials=trials)
     asked = f"{name} was asked about {verdict.n_candles:,} candles of {interval}, and {verdict.n_trials:,} times again"
     if verdict.finding is not None:

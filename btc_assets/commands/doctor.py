@@ -15,7 +15,9 @@ from btc_assets.commands.alerts import Alerts, read_alerts
 from btc_assets.commands.options import command, json_option, settings_of
 from btc_assets.commands.output import answer
 from btc_assets.commands.queries import fetch
-from btc_core.errors import ConfigError, DatabaseError
+from btc_core.alerts import zone_of
+from btc_core.config import Config
+from btc_core.errors import ConfigError, DatabaseError, InputError
 from btc_core.model.timerange import MINUTE, format_time
 from btc_store.settings import Settings
 
@@ -62,11 +64,34 @@ def _checks(ctx: click.Context) -> Iterator[Check]:
     except ConfigError as error:
         yield Check("configuration", FAIL, str(error), "correct it; the other checks need it")
         return
-    config = settings.config
-    yield Check("configuration", OK, f"{len(config.symbols)} symbols, {len(config.intervals)} intervals")
+    configured = list(_configured(settings.config))
+    yield from configured
+    if configured[0].verdict == FAIL:
+        return
     yield from _database(settings)
     address = urlsplit(settings.collector_url)
     yield collector(address.port or settings.collector_port, host=address.hostname or "127.0.0.1")
+
+
+def _configured(config: Config) -> Iterator[Check]:
+    """Check that what the configuration names exists and can be used."""
+    from btc_core.check import load_checks
+    from btc_core.enabled import enabled
+    from btc_core.indicator import configured_indicator
+
+    try:
+        zone_of(config.alerts)
+        usable, broken = enabled(config)
+        indicators = [configured_indicator(name, entry) for name, entry in config.indicators.items()]
+        load_checks(config.quality)
+    except (ConfigError, InputError) as error:
+        yield Check("configuration", FAIL, str(error), "correct config.yaml; the other checks need it")
+        return
+    found = f"{len(config.symbols)} symbols, {len(config.intervals)} intervals"
+    yield Check(
+        "configuration", OK, f"{found}, {len(indicators)} indicators, {len(usable.strategies)} strategies to decide"
+    )
+    yield from (Check("strategy", FAIL, str(error), "then start anew what decides") for error in broken)
 
 
 def _database(settings: Settings) -> Iterator[Check]:
@@ -151,7 +176,10 @@ def newest_minute(symbol: str, newest: datetime | None, *, now: datetime) -> Che
     found = f"{format_time(newest)}, ended {_age_text(age)} ago"
     if age < -MINUTE:
         return Check(
-            name, WARN, f"{format_time(newest)} lies in the future", "check this machine's clock and BTC_CLOCK"
+            name,
+            WARN,
+            f"{format_time(newest)} lies in the future",
+            "check this machine's clock, BTC_CLOCK and what was imported",
         )
     return Check(name, OK, found) if age < STALE_AFTER else Check(name, WARN, found, "start the collector: `make up`")
 

@@ -82,7 +82,11 @@ def read_rates(file: Path) -> pl.DataFrame:
     """
     try:
         frame = pl.read_parquet(file) if file.suffix == ".parquet" else pl.read_csv(file, try_parse_dates=True)
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except OSError as error:
+        raise ImportFileError(
+            f"{file} cannot be read: {str(error).partition(' (os error')[0]}. Check the name"
+        ) from None
+    except pl.exceptions.PolarsError as error:
         raise ImportFileError(f"{file}: expected Parquet or CSV, found {' '.join(str(error).split())[:200]}") from None
     rate = next((name for name in _RATES if name in frame.columns), None)
     if rate is None or "time" not in frame.columns:

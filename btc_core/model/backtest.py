@@ -146,9 +146,10 @@ class BacktestConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         if not (math.isfinite(most) and most > 0):
             raise InputError(f"max_leverage: expected a number above 0, found {most}.")
         if not 0 < self.leverage <= most:
+            is_known = self.max_leverage is not None
+            why = "the exchange's maximum for this coin" if is_known else "assumed while this coin's is not stored"
             raise InputError(
-                f"leverage: expected a number above 0 and at most {most:g}, which is the exchange's "
-                f"maximum for this coin; found {self.leverage:g}."
+                f"leverage: expected a number above 0 and at most {most:g}, which is {why}; found {self.leverage:g}."
             )
         if self.mode is Mode.SPOT:
             if self.leverage != 1:

@@ -269,7 +269,9 @@ def test_the_folder_one_stands_in_comes_first(tmp_path, monkeypatch):
         (None, "No such file or directory. BTC_CONFIG names the configuration file"),
         (b"symbols: [", "is no YAML"),
         (b"\xff\xfe\x00", "is no YAML"),
-        (b"", "expected keys and values, found NoneType"),
+        (b"", "expected keys and values, found nothing"),
+        (b"symbols:\n  BTC: {}\nsymbols:\n  ETH: {}\n", "line 3: the key symbols stands in line 1 already"),
+        (b"symbols: {BTC: {}, BTC: {coin: ETH}}", "line 1: the key BTC stands in line 1 already"),
         (b"symbls: {}", "unknown key 'symbls'. Did you mean symbols?"),
     ],
 )

@@ -81,6 +81,57 @@ def test_configuration_that_cannot_be_read(tmp_path):
     assert result.stdout.startswith(f"fail  configuration: cannot read {tmp_path}/none.yaml: No such file")
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("strategies: {ma45: {intervals: [37m]}}", "'ma45'"),
+        ("strategies: {ma: {intervals: [37m], parameters: {period: 5000}}}", "period"),
+        ("indicators: {mean: {function: smaa, intervals: [37m]}}", "'smaa'"),
+        ("indicators: {mean: {function: sma, intervals: [37m], parameters: {period: forty}}}", "period"),
+        ("alerts: {time_zone: Berlin}", "alerts.time_zone"),
+    ],
+)
+def test_configuration_that_names_what_cannot_be_used(tmp_path, wrong, said):
+    """What only shows when it is used fails here already."""
+    result = doctor_of(tmp_path, wrong)
+    assert result.exit_code == 1
+    (line, *others) = result.stdout.splitlines()
+    assert line.startswith("fail  configuration: ")
+    assert said in line
+    assert not any("database" in other for other in others)
+
+
+def test_a_strategy_of_one_s_own_that_cannot_be_read(tmp_path, monkeypatch):
+    """Its line says which file, which line and what; all else is looked at."""
+    import btc_core.strategies as package
+    from btc_core.plugins import plugin_names
+
+    monkeypatch.setattr(package, "__path__", list(package.__path__))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "broken.py").write_text("def wanted(\n", encoding="utf-8")
+    try:
+        result = doctor_of(tmp_path, "strategies_path: mine\nstrategies: {broken: {intervals: [37m]}}")
+    finally:
+        plugin_names.cache_clear()
+    assert result.exit_code == 1
+    first, second, third, *_ = result.stdout.splitlines()
+    assert first.startswith("ok    configuration: ")
+    assert second.startswith(f"fail  strategy: {tmp_path}/mine/broken.py: line 1: ")
+    assert "database" in third
+
+
+def doctor_of(tmp_path, text):
+    """Return what the doctor says of a configuration of one symbol, and more."""
+    from click.testing import CliRunner
+
+    from btc_assets.cli import main
+
+    file = tmp_path / "config.yaml"
+    file.write_text(f"symbols: {{BTC: {{}}}}\nintervals: [37m]\nhistory_start: 2024-01-01\n{text}\n", encoding="utf-8")
+    away = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "COLLECTOR_HTTP_PORT": "1"}
+    return CliRunner().invoke(main, ["doctor"], env={"BTC_CONFIG": str(file), **away})
+
+
 def verdicts(checks):
     """Return the verdict of each check by its name."""
     return {check.name: check.verdict for check in checks}
