@@ -72,8 +72,10 @@ async def _data(request: Request) -> list[dict[str, object]]:
             parts.append(_part(f"candles {row['symbol']}", "down", None, "no minute is stored yet"))
             continue
         age = (now - row["time"] - MINUTE).total_seconds()
-        state: State = "late" if age > LATE_MINUTES * 60 else "ok"
-        parts.append(_part(f"candles {row['symbol']}", state, max(age, 0.0), f"newest {format_time(row['time'])}"))
+        # One of the future says nothing of the present: a clock was wrong.
+        state: State = "late" if abs(age) > LATE_MINUTES * 60 else "ok"
+        newest = f"newest {format_time(row['time'])}{', in the future' if age < -LATE_MINUTES * 60 else ''}"
+        parts.append(_part(f"candles {row['symbol']}", state, max(age, 0.0), newest))
     return parts
 
 

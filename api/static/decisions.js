@@ -98,6 +98,12 @@ function snapshot(row, close) {
       el("th", { scope: "row" }, name), el("td", {}, value), el("td", { class: "faint" }, far))))));
 }
 
+/** "04-20 02:00", and with its year where that is another one. */
+function shortTime(value) {
+  const text = time(value).slice(0, 16);
+  return text.startsWith(String(new Date().getUTCFullYear())) ? text.slice(5) : text;
+}
+
 /** List the latest decisions; `onChoose(id)`. */
 export function listDecisions(decisions, chosen, onChoose, why) {
   const rows = decisions.results().slice(-N_LISTED).reverse();
@@ -108,7 +114,7 @@ export function listDecisions(decisions, chosen, onChoose, why) {
   const severalStrategies = new Set(rows.map((row) => row.strategy)).size > 1;
   fill(byId("decisions"), el("ul", { class: "feed" }, rows.map((row) => el("li", {},
     el("button", { type: "button", "aria-pressed": String(row.id === chosen), "data-id": row.id, onclick: () => onChoose(row.id) },
-      el("time", { datetime: row.time, title: time(row.time) }, time(row.time).slice(5, 16)),
+      el("time", { datetime: row.time, title: time(row.time) }, shortTime(row.time)),
       el("span", { class: way(row.signal) }, severalStrategies ? el("b", {}, `${row.strategy} `) : "", short(row.signal)),
       el("span", { class: "number" }, price(row.price)))))));
 }

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import time
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -19,6 +20,20 @@ async def test_health_has_every_part_with_its_age(http):
     assert (parts["database"]["status"], parts["candles BTC"]["status"]) == ("ok", "ok")
     assert parts["candles BTC"]["age_seconds"] == pytest.approx((NOW - END).total_seconds(), abs=5)
     assert (parts["collector"]["status"], parts["dagster"]["status"], told["status"]) == ("down", "down", "down")
+
+
+async def test_a_minute_of_the_future_is_not_well(http, connection):
+    """It would hide for years that nothing comes any more."""
+    sql = (
+        "INSERT INTO candles (time, symbol, interval, open, high, low, close, volume, trades, source, state, minutes) "
+        "SELECT $1, symbol, interval, open, high, low, close, volume, trades, source, state, minutes FROM candles "
+        "WHERE symbol = 'BTC' AND interval = '1m' LIMIT 1"
+    )
+    await connection.execute(sql, datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(days=1))
+    parts = (await http.get("/api/v1/health")).json()["parts"]
+    (part,) = (part for part in parts if part["name"] == "candles BTC")
+    assert part["status"] == "late"
+    assert part["detail"].endswith(", in the future")
 
 
 @pytest.fixture

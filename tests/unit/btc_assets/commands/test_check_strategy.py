@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from btc_assets.commands.check_strategy import COMMAND
-from btc_core.errors import InputError, UnknownNameError
+from btc_core.errors import InputError, PluginError, UnknownNameError
 from btc_core.plugins import add_folder, plugin_names
 from btc_core.strategy import PACKAGE
 
@@ -47,6 +47,16 @@ def cheater(tmp_path, monkeypatch):
     add_folder(PACKAGE, str(tmp_path))
     yield "own_cheater"
     plugin_names.cache_clear()
+
+
+def test_a_strategy_that_cannot_speak_names_its_file(run, cheater, tmp_path):
+    """A column that is misspelt is a fault of that file, not of ours."""
+    (tmp_path / "own_misspelt.py").write_text(CHEATER.replace("close", "closs"), encoding="utf-8")
+    plugin_names.cache_clear()
+    refused = run("own_misspelt").exception
+    assert isinstance(refused, PluginError)
+    assert str(refused).startswith(f"{tmp_path}/own_misspelt.py: ")
+    assert "closs" in str(refused)
 
 
 def test_an_honest_strategy(run):
