@@ -285,7 +285,7 @@ class EmbeddedPostgres:
         if "Address already in use" in said:
             return _port_in_use(self.port)
         if 'lock file "postmaster.pid" already exists' in said:
-            return _data_in_use(self.data)
+            return DatabaseError(f"another server runs on the data in {self.data}: stop it first")
         fatal = [line.partition("FATAL:")[2].strip() for line in said.splitlines() if "FATAL:" in line]
         reason = fatal[0] if fatal else f"no answer within {START_SECONDS} seconds, or no reason given"
         return DatabaseError(f"the database in {self.data} did not start: {reason}. Its output is in {self.log}")
@@ -383,12 +383,9 @@ def _refuse_running_server(data: Path) -> None:
         # https://www.postgresql.org/docs/current/storage-file-layout.html: the pid, the folder, the start, the port.
         pid, _, _, port = file.read_text(encoding="utf-8").splitlines()[:4]
         if Path(f"/proc/{abs(int(pid))}/cwd").resolve(strict=True) == data:
-            raise _data_in_use(data, f", or use it: DATABASE_URL=postgresql://postgres@{HOST}:{int(port)}/btc_data")
+            way_out = f"or use it: DATABASE_URL=postgresql://{USER}@{HOST}:{int(port)}/btc_data"
+            raise DatabaseError(f"another server runs on the data in {data}: stop it first, {way_out}")
         file.unlink()
-
-
-def _data_in_use(data: Path, way_out: str = "") -> DatabaseError:
-    return DatabaseError(f"another server runs on the data in {data}: stop it first{way_out}")
 
 
 def _account(data: Path) -> tuple[int, int]:

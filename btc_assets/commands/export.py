@@ -27,6 +27,7 @@ from btc_store.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
+KINDS = ("csv", "parquet")
 STDOUT = Path("-")
 CSV_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -39,7 +40,9 @@ CSV_TIME = "%Y-%m-%dT%H:%M:%SZ"
 @interval_option
 @start_option()
 @end_option(left_out="all there is")
-@click.option("--format", "kind", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True, help="Kind.")
+@click.option(
+    "--format", "kind", type=click.Choice(KINDS), help="Kind; by default what the file's name ends in, else csv."
+)
 @click.option(
     *("-o", "--output"),
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
@@ -55,7 +58,7 @@ def export(
     interval: Interval,
     start: datetime | None,
     end: datetime | None,
-    kind: str,
+    kind: str | None,
     output: Path,
     as_json: bool,
 ) -> None:
@@ -65,6 +68,10 @@ def export(
     file appears when it is complete.
     """
     within = range_of(start, end, now=FOREVER)
+    ending = output.suffix.lower().removeprefix(".")
+    if kind is not None and ending in KINDS and ending != kind:
+        raise InputError(f"-o {output}: its name says {ending}, and --format says {kind}. Change one of them")
+    kind = kind or (ending if ending in KINDS else "csv")
     if output == STDOUT and (kind != "csv" or as_json):
         raise InputError("-o - writes csv to standard output: name a file for parquet or --json")
     if not output.absolute().parent.is_dir():

@@ -1,5 +1,6 @@
 """``btc import``: files of 1m candles into the table."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,21 +46,22 @@ def import_files(
             except BtcError:
                 # The files before this one are stored, and whoever reads the error should know.
                 for earlier in reports:
-                    click.echo(_text(symbol, *earlier), err=True)
+                    click.echo(_text(symbol, *earlier, since=settings.config.history_start_time), err=True)
                 raise
             reports.append((path, report))
             advance(1)
-    _answer(symbol, reports, as_json=as_json)
+    _answer(symbol, reports, since=settings.config.history_start_time, as_json=as_json)
 
 
-def _answer(symbol: str, reports: "list[tuple[Path, ImportReport]]", *, as_json: bool) -> None:
+def _answer(symbol: str, reports: "list[tuple[Path, ImportReport]]", *, since: datetime, as_json: bool) -> None:
     total = {
         count: sum(getattr(report, count) for _, report in reports) for count in ("n_rows", "new", "changed", "same")
     }
     refused = sum(n for _, report in reports for n in report.refused.values())
     files = [{"file": str(path), **_record(report)} for path, report in reports]
     value = {"symbol": symbol, **total, "refused": refused, "files": files}
-    answer(value, as_json=as_json, text="\n".join(_text(symbol, path, report) for path, report in reports))
+    texts = (_text(symbol, path, report, since=since) for path, report in reports)
+    answer(value, as_json=as_json, text="\n".join(texts))
 
 
 def _record(report: "ImportReport") -> dict[str, object]:
@@ -76,7 +78,7 @@ def _record(report: "ImportReport") -> dict[str, object]:
     }
 
 
-def _text(symbol: str, path: Path, report: "ImportReport") -> str:
+def _text(symbol: str, path: Path, report: "ImportReport", *, since: datetime) -> str:
     n_refused = sum(report.refused.values())
     lines = [
         f"{path}: {report.n_rows:,} rows of {symbol} as {report.source}, {format_time(report.start)} to "
@@ -86,6 +88,10 @@ def _text(symbol: str, path: Path, report: "ImportReport") -> str:
     for reason, n_rows in report.refused.items():
         examples = ", ".join(format_time(time) for time in report.examples.get(reason, []))
         lines.append(f"  refused, {reason}: {n_rows:,} (first {examples})")
+    if report.start < since:
+        lines.append(
+            f"  before {format_time(since)} nothing is derived: set history_start in config.yaml to an earlier month"
+        )
     return "\n".join(lines)
 
 

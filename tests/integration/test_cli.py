@@ -156,6 +156,16 @@ async def test_import_reports(btc, candle_file, connection):
     assert await n_candles(connection) == 5
 
 
+def test_import_of_minutes_before_history_says_that_nothing_is_made_of_them(btc, tmp_path):
+    """They are stored; the partitions begin with history_start."""
+    path = tmp_path / "old.csv"
+    path.write_text(f"{HEADER}\n2010-07-18T00:00Z,100,102,99,101,5,10\n", encoding="utf-8")
+    result = btc("import", path, "--symbol", "BTC")
+    assert result.exit_code == 0
+    assert "1 new" in result.stdout
+    assert "before 2017-01-01 00:00Z nothing is derived: set history_start" in result.stdout
+
+
 def test_import_names_its_source(btc, candle_file):
     """--source wins over the file's name."""
     answer = answer_of(btc("import", candle_file(), "--symbol", "BTC", "--source", "archive", "--json"))
@@ -253,6 +263,19 @@ async def test_export_comes_back(btc, candle_file, tmp_path, kind, connection):
     assert list(path.parent.iterdir()) == [path]
     answer = answer_of(btc("import", path, "--symbol", "BTC", "--json"))
     assert (answer["new"], answer["same"]) == (0, 5)
+
+
+def test_export_is_what_the_file_is_called(btc, candle_file, tmp_path):
+    """Without --format; and a name that says something else than it is refused."""
+    btc("import", candle_file(), "--symbol", "BTC")
+    asked = ("export", "--symbol", "BTC", "--interval", "1m", "-o")
+    for name, first in (("x.parquet", b"PAR1"), ("x.csv", b"time"), ("x.txt", b"time")):
+        assert btc(*asked, tmp_path / name).exit_code == 0
+        assert (tmp_path / name).read_bytes()[:4] == first
+    refused = btc(*asked, tmp_path / "y.parquet", "--format", "csv")
+    assert refused.exit_code == 2
+    assert "its name says parquet, and --format says csv" in refused.stderr
+    assert not (tmp_path / "y.parquet").exists()
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
